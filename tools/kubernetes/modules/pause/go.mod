@@ -1,0 +1,3 @@
+module example.org/afkit/pause
+
+go 1.26.0
