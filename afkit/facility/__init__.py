@@ -1,0 +1,1 @@
+"""The facility file: read, checked, and turned into frozen records."""

@@ -1,0 +1,213 @@
+"""The Pods of hub, proxy and namespace provisioner, all under Pod Security ``restricted``. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from afkit.facility.model import Facility
+from afkit.names import AUDIENCE
+from afkit.pods.layout import (
+    HUB_PORT,
+    NAMESPACES_PATH,
+    NAMESPACES_PORT,
+    PROXY_API_PORT,
+    PROXY_PORT,
+    TOKEN_FILE,
+    Layout,
+    namespaces_url,
+    section,
+)
+from afkit.render.rights import provisioned
+from afkit.render.settings import Files, Settings
+
+__all__ = [
+    "CONFIGURATION",
+    "FACILITY_FOLDER",
+    "FACILITY_MAP",
+    "SECRETS",
+    "base_path",
+    "file_items",
+    "hub_pod",
+    "namespaces_pod",
+    "proxy_pod",
+    "token_volume",
+]
+
+Object = dict[str, Any]
+
+SECRETS: Final = "afkit-hub"
+"""The Secret that the installation makes: ``proxy-token``, ``cookie-secret``, ``crypt-key``, each of 64 hexadecimal digits."""
+FACILITY_MAP: Final = "afkit-facility"
+CONFIGURATION: Final = "afkit-hub"
+"""ConfigMaps: the facility's files; the hub's configuration."""
+OWN_CONFIGURATION: Final = "afkit-hub-config"
+"""ConfigMap that the site may make: its own files of the hub's configuration (``*.py``)."""
+FACILITY_FOLDER: Final = "/etc/afkit"
+STATE: Final = "/srv/jupyterhub"
+_CONFIGURATION_FOLDER: Final = "/etc/jupyterhub"
+_UID: Final = 1000
+_SECONDS: Final = 3600
+"""Life of a projected token; the kubelet renews it."""
+
+
+def base_path(facility: Facility) -> str:
+    """The path of the facility's address, with a slash at both ends."""
+    _, _, rest = facility.url.partition("://")
+    return "/" + "/".join(part for part in rest.split("/")[1:] if part) + "/" if rest.strip("/").count("/") else "/"
+
+
+def file_items(files: Files) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """(ConfigMap key → text, where each key lies in the folder); keys have no slashes."""
+    keys = {path: path.replace("/", "..") for path in files.texts}
+    return {keys[path]: text for path, text in files.texts.items()}, [{"key": key, "path": path} for path, key in keys.items()]
+
+
+def _pod(facility: Facility, account: str, container: Object, volumes: list[Object], *, calls_api: bool = True) -> Object:
+    """A Pod with one container; ``calls_api``: whether it has a token of the API server."""
+    ids: Object = {"runAsNonRoot": True, "runAsUser": _UID, "runAsGroup": _UID, "fsGroup": _UID}
+    tight = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
+    mounts = [*container.pop("volumeMounts", []), {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - a path in the container
+    spec: Object = {
+        "serviceAccountName": account,
+        "automountServiceAccountToken": calls_api,
+        "enableServiceLinks": False,
+        "securityContext": {**ids, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{**container, "imagePullPolicy": "IfNotPresent", "securityContext": tight, "volumeMounts": mounts}],
+        "volumes": [*volumes, {"name": "tmp", "emptyDir": {}}],
+    }
+    pull = [{"name": name} for name in section(facility).pull_secrets]
+    return spec | ({"imagePullSecrets": pull} if pull else {})
+
+
+def _requests(cpu: str, memory: str) -> Object:
+    return {"requests": {"cpu": cpu, "memory": memory}}
+
+
+def _probe(path: str, port: int) -> Object:
+    return {"httpGet": {"path": path, "port": port}, "periodSeconds": 2, "failureThreshold": 3, "timeoutSeconds": 2}
+
+
+def _secret(name: str, key: str) -> Object:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": SECRETS, "key": key}}}
+
+
+def token_volume() -> Object:
+    """The hub's token for the facility's services; the API server refuses its audience."""
+    token = {"serviceAccountToken": {"audience": AUDIENCE, "expirationSeconds": _SECONDS, "path": TOKEN_FILE.rpartition("/")[2]}}
+    return {"name": "afkit-token", "projected": {"sources": [token]}}
+
+
+def token_mount() -> Object:
+    """Where it is."""
+    return {"name": "afkit-token", "mountPath": TOKEN_FILE.rpartition("/")[0], "readOnly": True}
+
+
+def facility_volume(files: Files) -> Object:
+    """The facility's files as they lie beside each other."""
+    return {"name": "facility", "configMap": {"name": FACILITY_MAP, "items": file_items(files)[1]}}
+
+
+def hub_env(facility: Facility, layout: Layout) -> list[Object]:
+    """What the hub is told about the namespace provisioner, where there is one."""
+    if not provisioned(facility):
+        return []
+    return [{"name": "AFKIT_NAMESPACES_URL", "value": namespaces_url(facility, layout)}]
+
+
+def hub_pod(facility: Facility, layout: Layout, files: Files, settings: Settings) -> Object:
+    """The hub: its state on a claim, the facility's files, its own and the site's configuration."""
+    keys = {"CONFIGPROXY_AUTH_TOKEN": "proxy-token", "JPY_COOKIE_SECRET": "cookie-secret", "JUPYTERHUB_CRYPT_KEY": "crypt-key"}
+    container = {
+        "name": "hub",
+        "image": settings.hub_image,
+        "command": ["jupyterhub", "--config", f"{_CONFIGURATION_FOLDER}/jupyterhub_config.py"],
+        "workingDir": STATE,
+        "env": [*(_secret(name, key) for name, key in keys.items()), *hub_env(facility, layout)],
+        "ports": [{"name": "http", "containerPort": HUB_PORT}],
+        "resources": _requests("200m", "512Mi"),
+        "readinessProbe": _probe(f"{base_path(facility)}hub/health", HUB_PORT),
+        "volumeMounts": [
+            {"name": "state", "mountPath": STATE},
+            {"name": "facility", "mountPath": FACILITY_FOLDER, "readOnly": True},
+            {"name": "configuration", "mountPath": _CONFIGURATION_FOLDER, "readOnly": True},
+            {"name": "own-configuration", "mountPath": f"{_CONFIGURATION_FOLDER}.d", "readOnly": True},
+            token_mount(),
+        ],
+    }
+    volumes = [
+        {"name": "state", "persistentVolumeClaim": {"claimName": layout.hub}},
+        facility_volume(files),
+        {"name": "configuration", "configMap": {"name": CONFIGURATION}},
+        {"name": "own-configuration", "configMap": {"name": OWN_CONFIGURATION, "optional": True}},
+        token_volume(),
+    ]
+    return _pod(facility, layout.hub, container, volumes)
+
+
+ROUTES_INTERVAL: Final = 30
+"""Seconds after which the hub looks whether the proxy has all routes."""
+
+
+def hub_configuration(facility: Facility, layout: Layout, files: Files) -> str:
+    """The hub's ``jupyterhub_config.py``: where things are; what the facility is comes from its file."""
+    address = f"http://{layout.hub}.{section(facility).namespace}:{HUB_PORT}"
+    return f'''"""Where hub and proxy are. What the facility is stands in its file, what else the site wants in {OWN_CONFIGURATION}."""
+
+from pathlib import Path
+
+from afkit.hub import configure
+
+c = get_config()
+c.JupyterHub.bind_url = "http://:{PROXY_PORT}{base_path(facility)}"
+c.JupyterHub.hub_bind_url = "http://:{HUB_PORT}"
+c.JupyterHub.hub_connect_url = "{address}"
+c.JupyterHub.db_url = "sqlite:///{STATE}/jupyterhub.sqlite"
+c.JupyterHub.upgrade_db = True
+c.JupyterHub.cleanup_servers = False
+c.JupyterHub.cleanup_proxy = False
+c.JupyterHub.last_activity_interval = {ROUTES_INTERVAL}  # a proxy that was started anew learns its routes so often
+c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.api_url = "http://afkit-proxy:{PROXY_API_PORT}"
+
+for file in sorted(Path("{_CONFIGURATION_FOLDER}.d").glob("*.py")):
+    load_subconfig(str(file))
+
+configure(c, "{FACILITY_FOLDER}/{files.main}", mode="kubernetes")
+'''
+
+
+def proxy_pod(facility: Facility, layout: Layout, settings: Settings) -> Object:
+    """The proxy: it lives on while the hub does not, and keeps people connected to their servers."""
+    hub = f"http://{layout.hub}:{HUB_PORT}"
+    container = {
+        "name": "proxy",
+        "image": settings.proxy_image,
+        "command": [
+            "configurable-http-proxy",
+            "--ip=0.0.0.0",
+            f"--port={PROXY_PORT}",
+            "--api-ip=0.0.0.0",
+            f"--api-port={PROXY_API_PORT}",
+            f"--default-target={hub}",
+            f"--error-target={hub}{base_path(facility)}hub/error",
+        ],
+        "env": [_secret("CONFIGPROXY_AUTH_TOKEN", "proxy-token")],
+        "ports": [{"name": "http", "containerPort": PROXY_PORT}, {"name": "api", "containerPort": PROXY_API_PORT}],
+        "resources": _requests("200m", "256Mi"),
+        "readinessProbe": _probe("/_chp_healthz", PROXY_PORT),
+    }
+    return _pod(facility, "afkit-proxy", container, [], calls_api=False)
+
+
+def namespaces_pod(facility: Facility, layout: Layout, files: Files, settings: Settings) -> Object:
+    """The namespace provisioner."""
+    container = {
+        "name": "namespaces",
+        "image": settings.hub_image,
+        "command": ["python3", "-m", "afkit.services.namespaces", f"{FACILITY_FOLDER}/{files.main}", "--layout", layout.name],
+        "ports": [{"name": "http", "containerPort": NAMESPACES_PORT}],
+        "resources": _requests("50m", "128Mi"),
+        "readinessProbe": _probe(f"{NAMESPACES_PATH}health", NAMESPACES_PORT),
+        "volumeMounts": [{"name": "facility", "mountPath": FACILITY_FOLDER, "readOnly": True}],
+    }
+    return _pod(facility, layout.namespaces, container, [facility_volume(files)])
