@@ -50,8 +50,9 @@ class Kernel:
             elif message["msg_type"] == "error":
                 failed.append("\n".join(content["traceback"]))
 
-        self.client.execute_interactive(textwrap.dedent(code), timeout=timeout, output_hook=output)
+        reply = self.client.execute_interactive(textwrap.dedent(code), timeout=timeout, output_hook=output)
         assert not failed, failed[0]
+        assert reply["content"]["status"] == "ok", reply["content"]
         return "".join(printed), shown
 
     def stop(self) -> None:
@@ -114,7 +115,8 @@ def test_the_kernel_s_end_is_the_cluster_s(kernel: Kernel, place: Place, how: st
 
 def test_an_interrupted_cell_leaves_the_cluster(kernel: Kernel) -> None:
     kernel.run("import afkit\ncluster = afkit.cluster(workers=1, wait=1)")
-    message = kernel.client.execute("cluster.client.submit(__import__('time').sleep, 600).result()")
+    # an error aborts what waits behind it for a moment, and with that the cell that comes next
+    message = kernel.client.execute("cluster.client.submit(__import__('time').sleep, 600).result()", stop_on_error=False)
     until(lambda: kernel.client.get_iopub_msg(timeout=20)["msg_type"] == "execute_input")
     time.sleep(0.5)
     kernel.manager.interrupt_kernel()

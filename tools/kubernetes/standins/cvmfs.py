@@ -53,14 +53,25 @@ class Entered:
         self._children[name] = subprocess.Popen([*self._enter, *command], stdin=subprocess.DEVNULL, env=environment, cwd="/")
 
     def signal(self, name: str, number: int) -> None:
-        """See `Host`. The process that enters a process namespace has the program as its child, and stops itself when that stops."""
+        """See `Host`.
+
+        The process that enters a process namespace has the program as its child, stops itself when that stops, and continues the
+        child when it is itself continued: it is never continued for a stop, and a stop is waited for in both.
+        """
         child = self._children.get(name)
         if child is None or child.poll() is not None:
             return
-        with contextlib.suppress(OSError):
-            for inner in Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split():
-                os.kill(int(inner), number)
-        child.send_signal(number if not self._enter else signal.SIGCONT)
+        programs = [child.pid]
+        if self._enter:
+            with contextlib.suppress(OSError):
+                programs = [int(inner) for inner in Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()]
+        for program in programs:
+            with contextlib.suppress(OSError):
+                os.kill(program, number)
+        if number == signal.SIGSTOP:
+            _stopped(*programs, child.pid)
+        elif self._enter:
+            child.send_signal(signal.SIGCONT)
 
     def kill(self, name: str) -> None:
         """See `Host`."""
@@ -71,6 +82,16 @@ class Entered:
     def run(self, command: Sequence[str]) -> bool:
         """See `Host`."""
         return subprocess.run([*self._enter, *command], stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def _stopped(*processes: int) -> None:
+    """Return when they have stopped; raises `TimeoutError`."""
+    deadline = time.monotonic() + SECONDS
+    for process in processes:
+        while Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"process {process} did not stop within {SECONDS:g} s")
+            time.sleep(0.01)
 
 
 class Repository:
