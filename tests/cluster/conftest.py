@@ -16,6 +16,7 @@ from tests.cluster.others import Facility, beside
 from tests.support.rules import missing
 from tests.support.secrets import Secrets
 from tools.cache import cached, home
+from tools.images.build import seldom_changed
 from tools.kubernetes import images
 from tools.kubernetes.api import Api, kubeconfig_from_environment
 from tools.kubernetes.cluster import Cluster, ClusterError
@@ -67,7 +68,7 @@ def cluster(given: Path | None, facility_file: Path) -> Iterator[Cluster]:
             stop(old, say=say)  # of a run that was killed with all that it had started
     state = home() / "clusters" / f"tests-{os.getpid()}"
     try:
-        made = start(state, say=say, facility=load_facility(facility_file), bound=True)
+        made = start(state, say=say, facility=load_facility(facility_file), bound=True, images=seldom_changed())
     except MachineError as error:
         missing("a machine that can run a cluster", str(error))
     try:

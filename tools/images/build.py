@@ -62,12 +62,19 @@ def build(name: str, *, arch: str = "", base: str = "", root: Path = ROOT, say: 
     ``root`` is the checkout. The same content is built once. A change of afkit's source makes one small layer anew, the
     same for all images and architectures. Raises ``BuildError``, ``BaseError``, ``ProgramError``.
     """
-    programs.builders()
     request = Request(RECIPES[name], arch or bases.native(), base, root, say)
+    programs.builders()
     image = made(f"{name}-{request.arch}", request.key(), lambda tag: dependencies(request, tag))
     if not request.recipe.afkit:
         return image
     return store.put_on(image, project(request), request.key(afkit=True))
+
+
+def seldom_changed() -> list[Image]:
+    """What of this checkout's images seldom changes, all but afkit itself, as far as it has been built for this machine."""
+    requests = [Request(recipe, bases.native()) for recipe in RECIPES.values()]
+    notes = [note_of(f"{request.recipe.name}-{request.arch}", request.key()) for request in requests]
+    return [Image(**json.loads(note.read_text())) for note in notes if note.exists()]
 
 
 def dependencies(request: Request, tag: str) -> Image:
@@ -92,7 +99,7 @@ def project(request: Request) -> str:
 
 def made(what: str, tag: str, make: Callable[[str], Image]) -> Image:
     """What was made from the content that ``tag`` names; now, or earlier."""
-    note = buildah.folder() / "made" / f"{what}-{tag}.json"
+    note = note_of(what, tag)
     note.parent.mkdir(parents=True, exist_ok=True)
     with buildah.only_one(what):
         if note.exists():
@@ -102,6 +109,11 @@ def made(what: str, tag: str, make: Callable[[str], Image]) -> Image:
     if what != "project":
         tidy()
     return image
+
+
+def note_of(what: str, tag: str) -> Path:
+    """Where it is noted what was made."""
+    return buildah.folder() / "made" / f"{what}-{tag}.json"
 
 
 def run(request: Request, built: str, *more: str) -> None:

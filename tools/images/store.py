@@ -125,7 +125,10 @@ def put_on(image: Image, digest: str, tag: str) -> Image:
 def put(content: bytes) -> str:
     """Take a blob into the store; returns its digest."""
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
-    blob(digest).write_bytes(content)
+    # never written over: others read it, and it may have more names than this one
+    with tempfile.NamedTemporaryFile(dir=blob(digest).parent, prefix="new-", delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(blob(digest))
     return digest
 
 
@@ -145,6 +148,11 @@ def mounted(image: Image) -> Iterator[Path]:
         yield root
 
 
+def names(image: Image, tags: Collection[str] = ()) -> set[str]:
+    """The names under which a node has an image: its own tag and ``tags``, and the one with its digest."""
+    return {image.reference, image.pinned, *(f"docker.io/local/afkit-{image.name}:{tag}" for tag in tags)}
+
+
 def write(images: Iterable[Image], out: IO[bytes], *, tags: Collection[str] = (), known: Collection[str] = ()) -> None:
     """Write an OCI archive that ``ctr images import`` reads; blobs whose digests are ``known`` there are left out.
 
@@ -152,7 +160,7 @@ def write(images: Iterable[Image], out: IO[bytes], *, tags: Collection[str] = ()
     """
     entries, wanted = [], dict[str, None]()
     for image in images:
-        for name in dict.fromkeys([image.reference, image.pinned, *(f"docker.io/local/afkit-{image.name}:{tag}" for tag in tags)]):
+        for name in sorted(names(image, tags)):
             annotations = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name}
             entries.append(image.descriptor | {"annotations": annotations})
         # the manifest always: it is what the index names

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from afkit.facility.load import load_facility
 from afkit.up.state import write_private
+from tools.images.build import seldom_changed
 from tools.kubernetes.build import BuildError
 from tools.kubernetes.cluster import Cluster, ClusterError
 from tools.kubernetes.deploy import deploy
@@ -65,7 +66,8 @@ def up(options: argparse.Namespace) -> None:
     if held(Layout(options.state.resolve())):
         cluster = Cluster.attach(options.state)
     else:
-        cluster = start(options.state, say=say, facility=load_facility(options.facility), fakes=fakes)
+        images = () if options.bare else seldom_changed()
+        cluster = start(options.state, say=say, facility=load_facility(options.facility), fakes=fakes, images=images)
     say(f"KUBECONFIG={cluster.kubeconfig}")
     if not options.bare:
         made = deploy(cluster, options.facility, say=say)

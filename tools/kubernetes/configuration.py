@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.kubernetes.layout import (
+    CONTAINERD_ROOT,
     CONTAINERD_SOCKET,
     DNS_SERVICE,
     DOMAIN,
@@ -38,7 +39,7 @@ def containerd(layout: Layout, cni: Path, runc: Path, snapshotter: str) -> str:
     """
     cri = 'plugins."io.containerd.grpc.v1.cri"'
     return f"""version = 2
-root = "/var/lib/containerd"
+root = "{CONTAINERD_ROOT}"
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs"]
 

@@ -83,9 +83,9 @@ def give_images(cluster: Cluster, say: Say) -> Mapping[str, store.Image]:
 def take_in(cluster: Cluster, images: Iterable[store.Image], say: Say, *, tags: Sequence[str] = ()) -> None:
     """Give the node what it does not have of these images; ``tags``: under these tags too. Raises ``ClusterError``."""
     ctr = [str(cluster.programs.ctr), "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io"]
-    names = cluster.run([*ctr, "images", "list", "--quiet"], mounts=True).split()
+    names = set(cluster.run([*ctr, "images", "list", "--quiet"], mounts=True).split())
     digests = cluster.run([*ctr, "content", "list", "--quiet"], mounts=True).split()
-    new = [image for image in images if image.reference not in names or image.digest not in digests]
+    new = [image for image in images if image.digest not in digests or not store.names(image, tags) <= names]
     if new:
         say(f"importing {', '.join(f'{image.name} ({image.size / 1e6:.0f} MB)' for image in new)}")
         command = cluster.enter([*ctr, "images", "import", "-"], mounts=True)
@@ -102,7 +102,7 @@ def take_in(cluster: Cluster, images: Iterable[store.Image], say: Say, *, tags: 
 def kept(cluster: Cluster) -> Mapping[str, str]:
     """The deployment's secrets, chosen by chance at the first call and kept with the cluster."""
     file = cluster.layout.etc / "secrets.json"
-    known = {name: secrets.token_hex(32) for name in ("proxy-token", "cookie-secret", "crypt-key", "token")}
+    known = {name: secrets.token_hex(32) for name in ("proxy-token", "cookie-secret", "crypt-key", "dask-token", "token")}
     known["password"] = secrets.token_urlsafe(12)
     if file.exists():
         known |= json.loads(file.read_text())
@@ -122,7 +122,8 @@ def rendered(cluster: Cluster, file: Path, images: Mapping[str, store.Image]) ->
     if ended.returncode != 0:
         raise ClusterError(f"{file} could not be rendered:\n{ended.stderr}{ended.stdout}")
     for manifest in sorted(folder.glob("*.yaml")):
-        yield from filter(None, yaml.safe_load_all(manifest.read_text()))
+        # the definitions of Dask's objects are long
+        yield from filter(None, yaml.load_all(manifest.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 def fill(data: Path, folders: Iterable[str]) -> None:
@@ -140,7 +141,7 @@ def fill(data: Path, folders: Iterable[str]) -> None:
 def apply(cluster: Cluster, objects: Iterable[Mapping[str, Any]]) -> None:
     """``kubectl apply --server-side``."""
     command = [str(cluster.kubectl), "--kubeconfig", str(cluster.kubeconfig), "apply", "--server-side", "--force-conflicts", "-f", "-"]
-    ended = subprocess.run(command, input=yaml.safe_dump_all(objects), capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, input="\n---\n".join(map(json.dumps, objects)), capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         raise ClusterError(f"the objects were not accepted:\n{ended.stderr}")
 

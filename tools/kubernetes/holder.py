@@ -52,6 +52,7 @@ class Holder:
         self.programs: dict[str, Program] = {}
         self._forwards: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._kept: list[int] = []
 
     async def serve(self, ready: int) -> None:
         """Take requests for ever; says so on the descriptor ``ready`` first."""
@@ -105,6 +106,10 @@ class Holder:
                 return self.state()
             case "forward":
                 return await self.forward(socket.socket(fileno=descriptors[0]), asked["host"], asked["port"])
+            case "keep":
+                # a lock that somebody took belongs to whoever has the file open
+                self._kept += descriptors
+                return {}
             case "state":
                 return self.state()
         raise ValueError(f"unknown request {asked['do']!r}")

@@ -23,6 +23,7 @@ DOMAIN = "cluster.local"
 PAUSE = "docker.io/local/pause:1"
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+CONTAINERD_ROOT = Path("/var/lib/containerd")
 KUBELET_ROOT = "/var/lib/kubelet"
 HIDDEN = {"/run": "run", "/var/lib": "lib", "/var/log": "log"}
 """Folders of the machine over which the cluster's processes see folders of their own."""

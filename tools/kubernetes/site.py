@@ -34,7 +34,7 @@ def namespace(facility: Facility) -> str:
 
 def hub_objects(facility: Facility, known: Mapping[str, str], configuration: str) -> Iterator[Object]:
     """The hub's secrets, and its configuration with more lines at its end."""
-    yield secret(facility, SECRETS, {name: known[name] for name in ("proxy-token", "cookie-secret", "crypt-key")})
+    yield secret(facility, SECRETS, {name: known[name] for name in ("proxy-token", "cookie-secret", "crypt-key", "dask-token")})
     text = CONFIGURATION.format(password=known["password"], token=known["token"], scopes=SCOPES) + configuration
     yield {
         "apiVersion": "v1",

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from afkit.facility.model import Facility, Pool
 from tools.cache import home
-from tools.kubernetes import certificates, configuration, images, machine, nodes, objects, standins
+from tools.images.store import Image
+from tools.kubernetes import certificates, configuration, images as archives, machine, nodes, objects, prepared, standins
 from tools.kubernetes.api import ApiError
 from tools.kubernetes.build import Say
 from tools.kubernetes.cluster import Cluster, ClusterError, programs_facts
 from tools.kubernetes.commands import Programs, commands, import_images
 from tools.kubernetes.guardian import ROOT
-from tools.kubernetes.layout import API_PORT, CONTAINERD_SOCKET, NODE, NODE_ADDRESS, PAUSE, Layout
+from tools.kubernetes.layout import API_PORT, CONTAINERD_ROOT, CONTAINERD_SOCKET, NODE, NODE_ADDRESS, PAUSE, Layout
 from tools.kubernetes.stop import held, stop
 
 FIRST = ("etcd", "containerd", "kube-apiserver")
@@ -37,12 +38,13 @@ def start(
     fakes: Mapping[str, int] | None = None,
     stages: Path | None = None,
     bound: bool = False,
+    images: Sequence[Image] = (),
 ) -> Cluster:
     """Start a cluster with its state in ``state``, and return it once its node is Ready.
 
     The nodes are those of the facility's pools; ``fakes`` says how many fake nodes a pool has where that is not the usual number;
-    ``stages`` replaces how kwok plays pods. ``bound``: the cluster ends with this process, and its state goes too. Raises ``ClusterError``
-    or ``MachineError``.
+    ``stages`` replaces how kwok plays pods. ``bound``: the cluster ends with this process, and its state goes too. ``images``: what
+    the node has from the beginning. Raises ``ClusterError`` or ``MachineError``.
     """
     layout = Layout(state.resolve())
     with only_one():
@@ -50,6 +52,7 @@ def start(
             raise ClusterError(f"a cluster runs with {layout.state} already: make kube-down ends it")
         stop(layout.state, say=lambda _: None)  # what a killed one left
         programs = machine.ready(layout.state, say)
+        ready_images = prepared.prepare(programs, images, say)
         began = time.monotonic()
         layout.make()
         with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
@@ -58,6 +61,8 @@ def start(
             cluster = Cluster.attach(layout.state)
             try:
                 cluster.ask({"do": "forward", "host": NODE_ADDRESS, "port": API_PORT}, listener.fileno())
+                if ready_images is not None:
+                    lend(cluster, ready_images, say)
                 run_programs(cluster, commands(layout, programs, stages=stages), say, began)
                 standins.start(cluster, tuple(facility.cvmfs.repositories) if facility and facility.cvmfs else ())
                 add_nodes(cluster, tuple(facility.pools.values()) if facility else (), fakes or {}, say, began)
@@ -82,7 +87,7 @@ def write_files(layout: Layout, programs: Programs, port: int) -> None:
     for file, content in configuration.files(layout, cni=programs.cni, runc=programs.runc).items():
         file.write_text(content)
     pause = {"pause": programs.built["pause"].read_bytes()}
-    images.archive(layout.etc / "pause.tar", PAUSE, pause, command=["/pause"])
+    archives.archive(layout.etc / "pause.tar", PAUSE, pause, command=["/pause"])
     layout.facts.write_text(json.dumps({"programs": programs_facts(programs)}))
 
 
@@ -106,6 +111,19 @@ def guard(layout: Layout, *, bound: bool) -> None:
     with guardian.stdout:
         if guardian.stdout.readline() != b"ready\n":
             raise ClusterError(f"no namespaces could be made:\n{tail(layout.logs / 'holder.log')}")
+
+
+def lend(cluster: Cluster, folder: Path, say: Say) -> None:
+    """Give the node prepared images, before its containerd starts; the folder stays in the cache as long as the cluster runs."""
+    descriptor = prepared.taken(folder)
+    if descriptor is None:
+        say("the images have to be imported: somebody has cleared the cache")
+        return
+    try:
+        cluster.ask({"do": "keep"}, descriptor)
+    finally:
+        os.close(descriptor)
+    cluster.run(prepared.lend(folder, cluster.outside(CONTAINERD_ROOT)), mounts=True)
 
 
 def run_programs(cluster: Cluster, planned: Mapping[str, Sequence[str | Path]], say: Say, began: float) -> None:
