@@ -11,7 +11,7 @@ from typing import Any
 from afkit.errors import CallError, KubernetesError
 from afkit.facility.model import Facility
 from afkit.names import FACILITY_LABEL, OWNER_LABEL
-from afkit.pods.layout import MANIFESTS, Z2JH, Layout, one_namespace, section
+from afkit.pods.layout import MANIFESTS, Z2JH, Layout, one_namespace, runs_dask, section
 from afkit.session.report import Finding
 
 __all__ = ["configured", "look"]
@@ -95,7 +95,8 @@ def _deployments(facility: Facility, layout: Layout) -> tuple[str, ...]:
     from afkit.render.rights import provisioned
 
     own = ("hub", "proxy") if layout is Z2JH else (layout.hub, "afkit-proxy")
-    return (*own, layout.namespaces) if provisioned(facility) else own
+    services = ((layout.namespaces, provisioned(facility)), (layout.dask, runs_dask(facility)))
+    return (*own, *(name for name, there in services if there))
 
 
 def _rendered(facility: Facility, layout: Layout, path: str) -> tuple[Any, ...]:
@@ -112,7 +113,7 @@ def _rendered(facility: Facility, layout: Layout, path: str) -> tuple[Any, ...]:
 
 
 def _identities(facility: Facility, layout: Layout, namespaces: Sequence[str]) -> tuple[Any, ...]:
-    """Hub and provisioner with the rules that are rendered for them."""
+    """Hub and services with the rules that are rendered for them."""
     from afkit.kube.doctor import Identity
     from afkit.render.rights import rights
 
@@ -121,6 +122,7 @@ def _identities(facility: Facility, layout: Layout, namespaces: Sequence[str]) -
     roles = {(one["kind"], one["metadata"]["name"]): one["rules"] for one in rendered if one["kind"] in ("Role", "ClusterRole")}
     within = one_namespace(facility)
     accounts = [(layout.hub, "sessions"), *([] if within else [(layout.namespaces, "keeper")])]
+    accounts += [(layout.dask, "clusters")] if runs_dask(facility) else []
     return tuple(
         Identity(where, account, _everywhere(rendered, roles, account), _within(rendered, roles, account, part, namespaces))
         for account, part in accounts

@@ -91,8 +91,9 @@ def _profile_list(facility: Facility, groups: str) -> dict[str, str]:
 
 
 def _rendered(target: str, facility: Facility, files: Files, settings: Settings) -> dict[str, str]:
-    """File name → text."""
+    """File name → text. The definitions of Dask's objects stand before everything that needs them, as their package has them."""
     from afkit.facility.dump import dump
+    from afkit.pods.layout import runs_dask
     from afkit.render.manifests import manifests
     from afkit.render.z2jh import chart_values, objects
 
@@ -100,4 +101,9 @@ def _rendered(target: str, facility: Facility, files: Files, settings: Settings)
     if target == "z2jh":
         values["values.yaml"] = dump([chart_values(facility, files, settings)])
     made = {"manifests": manifests, "z2jh": objects}[target](facility, files, settings)
-    return values | {f"{number:02}-{name}.yaml": dump(one) for number, (name, one) in enumerate(made.items())}
+    texts = [(name, dump(one)) for name, one in made.items()]
+    if runs_dask(facility):
+        from afkit.kube.crds import dask_definitions
+
+        texts.insert(1 if "namespace" in made else 0, ("definitions", dask_definitions()))
+    return values | {f"{number:02}-{name}.yaml": text for number, (name, text) in enumerate(texts)}

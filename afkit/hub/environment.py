@@ -42,10 +42,14 @@ def session_environment(spawner: Any, selection: Selection, session: Session, ru
     return env, fill(session.default_url, names)
 
 
-def dask_setting(offer: Offer, selection: Selection) -> str:
-    """``AFKIT_DASK``: what Dask clusters this server may have, and how many accelerators it has itself; ``null``: none."""
-    terms = dask_terms(offer, selection)
-    return json.dumps(None if terms is None else {**terms, "accelerators": selection.resources.accelerators})
+def dask_setting(offer: Offer, selection: Selection, service: str = "") -> str:
+    """``AFKIT_DASK``: what Dask clusters this server may have, and how many accelerators it has itself; ``null``: none.
+
+    ``service``: where the server reaches the facility's Dask service; empty: clusters run beside the notebook.
+    """
+    terms = dask_terms(offer, selection, "facility" if service else "local")
+    own = {"accelerators": selection.resources.accelerators, **({"url": service} if service else {})}
+    return json.dumps(None if terms is None else {**terms, **own})
 
 
 def _reporting(running: Running) -> dict[str, str]:

@@ -20,7 +20,7 @@ from jupyterhub.handlers.base import BaseHandler
 from afkit.errors import AfkitError
 from afkit.facility.follow import FacilitySource
 from afkit.facility.model import Facility
-from afkit.hub import events, form, gate_pages, gate_rest
+from afkit.hub import dask, events, form, gate_pages, gate_rest
 from afkit.hub.desk import Desk
 from afkit.hub.lifetime import Keeper
 from afkit.hub.mixin import AfkitMixin
@@ -69,6 +69,7 @@ def _prepare(app: JupyterHub) -> None:
     events.register(app.eventlog)
     _add_pages(app, desk)
     _named_servers(app, desk, source.current())
+    dask.register(app, source.current())
     grant_services(app)
 
 

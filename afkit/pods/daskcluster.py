@@ -15,7 +15,7 @@ from typing import Any, Final
 from afkit.facility.model import Facility
 from afkit.names import CLUSTER_LABEL, PLAN_ANNOTATION, WANTED_ANNOTATION, digest
 from afkit.pods.daskpods import Cluster, scheduler_pod, worker_template
-from afkit.pods.layout import one_namespace
+from afkit.pods.layout import COMM_PORT, DASHBOARD_PORT, one_namespace
 from afkit.pods.objects import marks
 from afkit.pods.overlay import Files
 from afkit.pods.person import Person
@@ -25,8 +25,6 @@ __all__ = ["COMM_PORT", "DASHBOARD_PORT", "ClusterObjects", "Material", "address
 
 Object = dict[str, Any]
 
-COMM_PORT: Final = 8786
-DASHBOARD_PORT: Final = 8787
 _PORTS: Final = (("tcp-comm", COMM_PORT), ("http-dashboard", DASHBOARD_PORT))
 _PLACEHOLDER: Final = "afkit.io/placeholder"
 

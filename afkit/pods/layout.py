@@ -13,7 +13,9 @@ from afkit.facility.model import Facility, Kubernetes
 from afkit.names import FACILITY_LABEL, MANAGED_BY, MANAGED_BY_LABEL, TOKEN_FILE as TOKEN_FILE
 
 __all__ = [
+    "COMM_PORT",
     "COMPONENT_LABEL",
+    "DASHBOARD_PORT",
     "DASK_PATH",
     "DASK_PORT",
     "HUB_PORT",
@@ -31,6 +33,7 @@ __all__ = [
     "namespaces_url",
     "one_namespace",
     "role_name",
+    "runs_dask",
     "section",
     "sessions_namespace",
 ]
@@ -45,6 +48,9 @@ NAMESPACES_PATH: Final = "/services/namespaces/"
 DASK_PORT: Final = 8080
 DASK_PATH: Final = "/services/dask/"
 """Path of the Dask service below its address, and below the hub's."""
+COMM_PORT: Final = 8786
+DASHBOARD_PORT: Final = 8787
+"""Ports of a cluster's scheduler: Dask's own protocol, by TLS; its pages and what the Dask service asks, by plain HTTP."""
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 
 
@@ -58,6 +64,11 @@ class Layout:
     proxy_labels: Mapping[str, str]
     namespaces: str = "afkit-namespaces"
     dask: str = "afkit-dask"
+
+    @property
+    def dask_labels(self) -> Mapping[str, str]:
+        """The Dask service's."""
+        return {COMPONENT_LABEL: "dask"}
 
 
 MANIFESTS: Final = Layout("manifests", "afkit-hub", {COMPONENT_LABEL: "hub"}, {COMPONENT_LABEL: "proxy"})
@@ -83,6 +94,11 @@ def one_namespace(facility: Facility) -> str:
     if kubernetes.user_namespaces == "per-user":
         return ""
     return kubernetes.namespace if kubernetes.user_namespaces == "shared" else kubernetes.user_namespaces
+
+
+def runs_dask(facility: Facility) -> bool:
+    """Whether some profile gives Dask clusters, which the Dask service makes."""
+    return any(profile.dask is not None for profile in facility.profiles.values())
 
 
 def sessions_namespace(facility: Facility, own: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol
 from afkit.facility.model import Facility
 from afkit.names import OWNER_LABEL, SESSIONS_ACCOUNT, USER_ANNOTATION
 from afkit.pods.brought import StaticVolume, static_volumes
-from afkit.pods.layout import Layout, facility_labels, role_name, section
+from afkit.pods.dasknetwork import scheduler_policy
+from afkit.pods.layout import Layout, facility_labels, role_name, runs_dask, section
 from afkit.pods.network import session_rules
 from afkit.pods.placeholders import Names, fill_all
 from afkit.policy.limits import allowance
@@ -20,6 +21,7 @@ from afkit.policy.model import Allowance, Entitlements
 from afkit.quantities import format_cpu, format_memory
 
 __all__ = [
+    "CLUSTERS",
     "KEEPER",
     "LIMITS",
     "MOUNT_LABEL",
@@ -46,7 +48,8 @@ Object = dict[str, Any]
 
 SESSIONS: Final = "sessions"
 KEEPER: Final = "keeper"
-"""Parts of the names of the two roles that are bound in each user's namespace: the hub's, the provisioner's."""
+CLUSTERS: Final = "clusters"
+"""Parts of the names of the roles that are bound in each user's namespace: the hub's, the provisioner's, the Dask service's."""
 QUOTA: Final = "afkit"
 LIMITS: Final = "afkit"
 NETWORK: Final = "afkit"
@@ -83,9 +86,9 @@ def owned(facility: Facility, person: Owned) -> Object:
 
 
 def namespace_objects(facility: Facility, person: Owned, entitlements: Entitlements, layout: Layout) -> tuple[Object, ...]:
-    """The namespace itself, then the provisioner's binding, which gives it the right to make the rest, then the hub's, then the rest.
+    """The namespace itself, then the provisioner's binding, which gives it the right to make the rest, then the others', then the rest.
 
-    The hub asks for nothing in a namespace before all of it stands, and then its binding is long in force.
+    Hub and Dask service ask for nothing in a namespace before all of it stands, and then their bindings are long in force.
 
     Static volumes (`static_volume`) and copies of Secrets and ConfigMaps (`copied`) are not among them: what these hold is in the
     cluster only.
@@ -95,6 +98,7 @@ def namespace_objects(facility: Facility, person: Owned, entitlements: Entitleme
         _namespace(facility, person),
         role_binding(facility, KEEPER, layout.namespaces),
         role_binding(facility, SESSIONS, layout.hub),
+        *([role_binding(facility, CLUSTERS, layout.dask)] if runs_dask(facility) else []),
         sessions_account(facility),
         limit_range(),
         _quota(facility, allowance(facility, entitlements)),
@@ -131,7 +135,7 @@ def sessions_account(facility: Facility) -> Object:
 
 
 def role_binding(facility: Facility, part: str, subject: str) -> Object:
-    """Binds one of the two roles to the one service account that it is for."""
+    """Binds one of the roles to the one service account that it is for."""
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": "RoleBinding",
@@ -176,7 +180,7 @@ def _units(facility: Facility, allowed: Allowance) -> dict[str, int]:
 
 
 def network_policy(facility: Facility, layout: Layout) -> tuple[Object, ...]:
-    """One policy for every pod of the namespace: closed, with its openings and the owner's own pods; none with ``network: none``."""
+    """What every pod of the namespace may: closed, with its openings and the owner's own pods; none with ``network: none``."""
     if section(facility).network is None:
         return ()
     ingress, egress = session_rules(facility, layout)
@@ -187,7 +191,8 @@ def network_policy(facility: Facility, layout: Layout) -> tuple[Object, ...]:
         "ingress": [*ingress, {"from": [mine]}],
         "egress": [*egress, {"to": [mine]}],
     }
-    return ({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": NETWORK}, "spec": spec},)
+    made = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": NETWORK}, "spec": spec}
+    return (made, scheduler_policy(facility, layout)) if runs_dask(facility) else (made,)
 
 
 def volume_name(person: Owned, name: str) -> str:

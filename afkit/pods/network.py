@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from afkit.facility.model import Facility
 from afkit.names import FACILITY_LABEL, OWNER_LABEL
-from afkit.pods.layout import HUB_PORT, PROXY_PORT, SERVER_PORT, Layout, one_namespace, plain, section
+from afkit.pods.layout import DASK_PORT, HUB_PORT, PROXY_PORT, SERVER_PORT, Layout, one_namespace, plain, runs_dask, section
 
-__all__ = ["DNS_PORTS", "NAMESPACE_NAME", "dns", "ports", "session_rules", "sessions_peer", "without_cluster"]
+__all__ = ["DNS_PORTS", "NAMESPACE_NAME", "dask_peer", "dns", "peer", "ports", "session_rules", "sessions_peer", "without_cluster"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
@@ -40,6 +40,11 @@ def peer(namespace: str, labels: Mapping[str, str]) -> dict[str, Any]:
     return {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: namespace}}, "podSelector": {"matchLabels": dict(labels)}}
 
 
+def dask_peer(facility: Facility, layout: Layout) -> dict[str, Any]:
+    """The Dask service."""
+    return peer(section(facility).namespace, layout.dask_labels)
+
+
 def sessions_peer(facility: Facility) -> dict[str, Any]:
     """All pods of sessions, seen from another namespace."""
     owned = {"matchExpressions": [{"key": OWNER_LABEL, "operator": "Exists"}]}
@@ -50,7 +55,7 @@ def sessions_peer(facility: Facility) -> dict[str, Any]:
 
 
 def session_rules(facility: Facility, layout: Layout) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(ingress, egress) of a server or worker beside its owner's own pods: hub and proxy, DNS, what the file adds."""
+    """(ingress, egress) of a server or worker beside its owner's own pods: hub, proxy and Dask service, DNS, what the file adds."""
     kubernetes = section(facility)
     hub, proxy = peer(kubernetes.namespace, layout.hub_labels), peer(kubernetes.namespace, layout.proxy_labels)
     added = kubernetes.network or {}
@@ -58,6 +63,7 @@ def session_rules(facility: Facility, layout: Layout) -> tuple[list[dict[str, An
     egress = [
         {"to": [hub], "ports": ports(HUB_PORT)},
         {"to": [proxy], "ports": ports(PROXY_PORT)},
+        *([{"to": [dask_peer(facility, layout)], "ports": ports(DASK_PORT)}] if runs_dask(facility) else []),
         dns(),
         *(without_cluster(rule, kubernetes.ranges) for rule in added.get("egress", ())),
     ]

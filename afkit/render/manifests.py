@@ -13,8 +13,10 @@ from typing import Any
 from afkit.facility.model import Facility
 from afkit.names import OWNER_LABEL
 from afkit.pods.brought import static_volumes
+from afkit.pods.dasknetwork import policies_together, scheduler_egress
 from afkit.pods.layout import (
     COMPONENT_LABEL,
+    DASK_PORT,
     HUB_PORT,
     MANIFESTS,
     NAMESPACES_PORT,
@@ -24,6 +26,7 @@ from afkit.pods.layout import (
     Layout,
     facility_labels,
     one_namespace,
+    runs_dask,
     section,
 )
 from afkit.pods.namespace import (
@@ -34,14 +37,14 @@ from afkit.pods.namespace import (
     static_claim,
     static_volume,
 )
-from afkit.pods.network import dns, peer, ports, session_rules, sessions_peer
+from afkit.pods.network import dask_peer, dns, peer, ports, session_rules, sessions_peer
 from afkit.pods.placeholders import Names
-from afkit.render.pods import CONFIGURATION, FACILITY_MAP, file_items, hub_configuration, hub_pod, namespaces_pod, proxy_pod
+from afkit.render.pods import CONFIGURATION, FACILITY_MAP, dask_pod, file_items, hub_configuration, hub_pod, namespaces_pod, proxy_pod
 from afkit.render.policies import policies
 from afkit.render.rights import Object, provisioned, rights
 from afkit.render.settings import Files, Settings
 
-__all__ = ["manifests", "sessions_objects"]
+__all__ = ["dask_service", "manifests", "sessions_objects"]
 
 
 def manifests(facility: Facility, files: Files, settings: Settings) -> Mapping[str, tuple[Object, ...]]:
@@ -57,6 +60,7 @@ def manifests(facility: Facility, files: Files, settings: Settings) -> Mapping[s
         "hub": (_hub_claim(facility, layout, settings), *_hub(facility, layout, files, settings)),
         "proxy": _proxy(facility, layout, settings),
         "namespaces": provisioner(facility, layout, files, settings),
+        "dask": dask_service(facility, layout, files, settings),
     }
     return {name: objects for name, objects in made.items() if objects}
 
@@ -82,6 +86,7 @@ def accounts(facility: Facility, layout: Layout) -> tuple[Object, ...]:
     """The service accounts of what has its own Pod; only hub and services get a token of the API server."""
     names = [(layout.hub, "hub"), ("afkit-proxy", "proxy")] if layout is MANIFESTS else []
     names += [(layout.namespaces, "namespaces")] if provisioned(facility) else []
+    names += [(layout.dask, "dask")] if runs_dask(facility) else []
     return tuple(
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _meta(facility, name, part), "automountServiceAccountToken": False}
         for name, part in names
@@ -143,34 +148,41 @@ def _policy(metadata: Object, selector: Object, ingress: list[Object] | None, eg
 
 
 def _sessions_network(facility: Facility, layout: Layout) -> tuple[Object, ...]:
-    """Servers in one namespace reach hub and proxy, and not each other."""
+    """Servers in one namespace reach hub, proxy and what is of Dask, and not each other."""
     if section(facility).network is None:
         return ()
     ingress, egress = session_rules(facility, layout)
     owned: dict[str, Any] = {"matchExpressions": [{"key": OWNER_LABEL, "operator": "Exists"}]}
-    return (_policy({"name": NETWORK}, owned, ingress, egress),)
+    if not runs_dask(facility):
+        return (_policy({"name": NETWORK}, owned, ingress, egress),)
+    return (_policy({"name": NETWORK}, owned, ingress, [*egress, scheduler_egress()]), *policies_together(facility, layout))
 
 
 def network_policies(facility: Facility, layout: Layout) -> tuple[Object, ...]:
-    """Who may connect to hub, proxy and provisioner, and where the proxy may connect to.
+    """Who may connect to hub, proxy and services, and where the proxy may connect to.
 
-    Hub and provisioner call the API server and the identity providers, whose addresses no file knows: their egress is open.
+    Hub and services call the API server and the identity providers, whose addresses no file knows: their egress is open.
     """
     if section(facility).network is None:
         return ()
     here = section(facility).namespace
     hub, proxy, sessions = peer(here, layout.hub_labels), peer(here, layout.proxy_labels), sessions_peer(facility)
+    dask = [dask_peer(facility, layout)] if runs_dask(facility) else []
     made = []
     if layout is MANIFESTS:
-        into = [{"from": [proxy, sessions], "ports": ports(HUB_PORT)}]
+        into = [{"from": [proxy, sessions, *dask], "ports": ports(HUB_PORT)}]
         public = [{"ports": ports(PROXY_PORT)}, {"from": [hub], "ports": ports(PROXY_API_PORT)}]
-        onwards = [{"to": [hub], "ports": ports(HUB_PORT)}, {"to": [sessions], "ports": ports(SERVER_PORT)}, dns()]
+        onwards = [{"to": [hub], "ports": ports(HUB_PORT)}, {"to": [sessions], "ports": ports(SERVER_PORT)}]
+        onwards += [*({"to": [one], "ports": ports(DASK_PORT)} for one in dask), dns()]
         made.append(_policy(_meta(facility, layout.hub, "hub"), {"matchLabels": dict(layout.hub_labels)}, into, None))
         made.append(_policy(_meta(facility, "afkit-proxy", "proxy"), {"matchLabels": dict(layout.proxy_labels)}, public, onwards))
     if provisioned(facility):
         into = [{"from": [hub], "ports": ports(NAMESPACES_PORT)}]
         selector = {"matchLabels": {COMPONENT_LABEL: "namespaces"}}
         made.append(_policy(_meta(facility, layout.namespaces, "namespaces"), selector, into, None))
+    if dask:
+        into = [{"from": [hub, proxy, sessions], "ports": ports(DASK_PORT)}]
+        made.append(_policy(_meta(facility, layout.dask, "dask"), {"matchLabels": dict(layout.dask_labels)}, into, None))
     return tuple(made)
 
 
@@ -227,4 +239,14 @@ def provisioner(facility: Facility, layout: Layout, files: Files, settings: Sett
     return (
         _deployment(facility, layout.namespaces, "namespaces", pod, recreate=False),
         _service(facility, layout.namespaces, "namespaces", ("http", NAMESPACES_PORT, NAMESPACES_PORT)),
+    )
+
+
+def dask_service(facility: Facility, layout: Layout, files: Files, settings: Settings) -> tuple[Object, ...]:
+    """The Dask service, where some profile gives clusters; never two at once, which would both make what is missing."""
+    if not runs_dask(facility):
+        return ()
+    return (
+        _deployment(facility, layout.dask, "dask", dask_pod(facility, layout, files, settings)),
+        _service(facility, layout.dask, "dask", ("http", DASK_PORT, DASK_PORT)),
     )

@@ -1,4 +1,4 @@
-"""The Pods of hub, proxy and namespace provisioner, all under Pod Security ``restricted``. Pure."""
+"""The Pods of hub, proxy and services, all under Pod Security ``restricted``. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any, Final
 from afkit.facility.model import Facility
 from afkit.names import AUDIENCE
 from afkit.pods.layout import (
+    DASK_PATH,
+    DASK_PORT,
     HUB_PORT,
+    MANIFESTS,
     NAMESPACES_PATH,
     NAMESPACES_PORT,
     PROXY_API_PORT,
@@ -15,6 +18,7 @@ from afkit.pods.layout import (
     TOKEN_FILE,
     Layout,
     namespaces_url,
+    runs_dask,
     section,
 )
 from afkit.render.rights import provisioned
@@ -26,6 +30,8 @@ __all__ = [
     "FACILITY_MAP",
     "SECRETS",
     "base_path",
+    "dask_pod",
+    "dask_registration",
     "file_items",
     "hub_pod",
     "namespaces_pod",
@@ -36,7 +42,10 @@ __all__ = [
 Object = dict[str, Any]
 
 SECRETS: Final = "afkit-hub"
-"""The Secret that the installation makes: ``proxy-token``, ``cookie-secret``, ``crypt-key``, each of 64 hexadecimal digits."""
+"""The Secret that the installation makes: ``proxy-token``, ``cookie-secret``, ``crypt-key``, ``dask-token`` (where some profile gives
+Dask clusters), each of 64 hexadecimal digits."""
+DASK_TOKEN: Final = "AFKIT_DASK_TOKEN"  # noqa: S105 - a name
+"""Variable of hub and Dask service with the service's token of the hub."""
 FACILITY_MAP: Final = "afkit-facility"
 CONFIGURATION: Final = "afkit-hub"
 """ConfigMaps: the facility's files; the hub's configuration."""
@@ -87,8 +96,8 @@ def _probe(path: str, port: int) -> Object:
     return {"httpGet": {"path": path, "port": port}, "periodSeconds": 2, "failureThreshold": 3, "timeoutSeconds": 2}
 
 
-def _secret(name: str, key: str) -> Object:
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": SECRETS, "key": key}}}
+def _secret(name: str, key: str, secret: str = SECRETS) -> Object:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
 
 
 def token_volume() -> Object:
@@ -117,6 +126,7 @@ def hub_env(facility: Facility, layout: Layout) -> list[Object]:
 def hub_pod(facility: Facility, layout: Layout, files: Files, settings: Settings) -> Object:
     """The hub: its state on a claim, the facility's files, its own and the site's configuration."""
     keys = {"CONFIGPROXY_AUTH_TOKEN": "proxy-token", "JPY_COOKIE_SECRET": "cookie-secret", "JUPYTERHUB_CRYPT_KEY": "crypt-key"}
+    keys |= {DASK_TOKEN: "dask-token"} if runs_dask(facility) else {}
     container = {
         "name": "hub",
         "image": settings.hub_image,
@@ -211,3 +221,29 @@ def namespaces_pod(facility: Facility, layout: Layout, files: Files, settings: S
         "volumeMounts": [{"name": "facility", "mountPath": FACILITY_FOLDER, "readOnly": True}],
     }
     return _pod(facility, layout.namespaces, container, [facility_volume(files)])
+
+
+def dask_registration(facility: Facility, layout: Layout) -> tuple[Object, Object]:
+    """The Dask service as a hub registers it, without its token, and its role: it asks in which groups people are, and no more."""
+    address = f"http://{layout.dask}.{section(facility).namespace}:{DASK_PORT}"
+    return {"url": address, "display": False}, {"services": ["dask"], "scopes": ["read:users:groups"]}
+
+
+def dask_pod(facility: Facility, layout: Layout, files: Files, settings: Settings) -> Object:
+    """The Dask service. A chart's hub makes tokens of services by itself."""
+    file, api = (
+        f"{FACILITY_FOLDER}/{files.main}",
+        f"http://{layout.hub}.{section(facility).namespace}:{HUB_PORT}{base_path(facility)}hub/api",
+    )
+    token = _secret(DASK_TOKEN, "dask-token") if layout is MANIFESTS else _secret(DASK_TOKEN, "hub.services.dask.apiToken", layout.hub)
+    container = {
+        "name": "dask",
+        "image": settings.hub_image,
+        "command": ["python3", "-m", "afkit.services.dask", file, "--layout", layout.name, "--hub", api],
+        "env": [token],
+        "ports": [{"name": "http", "containerPort": DASK_PORT}],
+        "resources": _requests("100m", "256Mi"),
+        "readinessProbe": _probe(f"{DASK_PATH}health", DASK_PORT),
+        "volumeMounts": [{"name": "facility", "mountPath": FACILITY_FOLDER, "readOnly": True}],
+    }
+    return _pod(facility, layout.dask, container, [facility_volume(files)])

@@ -1,8 +1,9 @@
 """Admission policies that hold the namespace provisioner to what it is for, whatever its roles would allow. Pure.
 
-They concern its service account only: namespaces of the facility's own form and Pod Security level, the two bindings with their one
-subject each, and static volumes of exactly the sources that the facility file names. The source of a claim is known to the cluster
-only: the policy compares with the volume behind the claim itself, which an administrator marks with `shared_label`.
+They concern its service account only (but for the one of `afkit.render.dask_policy`): namespaces of the facility's own form and Pod
+Security level, the bindings with their one subject each, and static volumes of exactly the sources that the facility file names. The
+source of a claim is known to the cluster only: the policy compares with the volume behind the claim itself, which an administrator marks
+with `shared_label`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Any, Final
 from afkit.facility.model import Facility
 from afkit.names import FACILITY_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OWNER_LABEL, digest
 from afkit.pods.brought import StaticVolume, static_volumes
-from afkit.pods.layout import Layout, facility_labels, role_name, section
-from afkit.pods.namespace import KEEPER, MOUNT_LABEL, POD_SECURITY_LABEL, SESSIONS
+from afkit.pods.layout import Layout, facility_labels, role_name, runs_dask, section
+from afkit.pods.namespace import CLUSTERS, KEEPER, MOUNT_LABEL, POD_SECURITY_LABEL, SESSIONS
 from afkit.pods.placeholders import PLACEHOLDER
-from afkit.render.rights import Object, brings_volumes
+from afkit.render.dask_policy import clusters_policy
+from afkit.render.rights import Object, bound_roles, brings_volumes
 
 __all__ = ["policies", "shared_label"]
 
@@ -90,6 +92,8 @@ def policies(facility: Facility, layout: Layout) -> tuple[Object, ...]:
     if section(facility).policies == "off":
         return ()
     made = [*_bound(facility, layout, "namespaces", _NAMESPACED, _namespace_rules(facility, layout))]
+    if runs_dask(facility):
+        made += (clusters_policy(facility), _binding(facility, CLUSTERS, CLUSTERS))
     if brings_volumes(facility):
         made += _bound(facility, layout, "volumes", _VOLUMES, _volume_rules(facility))
         made += _shared(facility, layout)
@@ -174,7 +178,7 @@ def _namespace_rules(facility: Facility, layout: Layout) -> list[tuple[str, str]
     ]
     of_bindings = [
         (f"namespaceObject != null && {around}", "Roles are bound in users' namespaces only."),
-        (_pairs(facility, layout), "Each of the two roles is bound to the one service account that it is for."),
+        (_pairs(facility, layout), "Each role is bound to the one service account that it is for."),
     ]
     return [(f'request.resource.resource != "namespaces" || ({rule})', message) for rule, message in of_namespaces] + [
         (f'request.resource.resource != "rolebindings" || ({rule})', message) for rule, message in of_bindings
@@ -182,8 +186,9 @@ def _namespace_rules(facility: Facility, layout: Layout) -> list[tuple[str, str]
 
 
 def _pairs(facility: Facility, layout: Layout) -> str:
-    """That a binding gives one of the two roles to the one service account that it is for."""
-    pairs = {role_name(facility, KEEPER): layout.namespaces, role_name(facility, SESSIONS): layout.hub}
+    """That a binding gives one of the roles to the one service account that it is for."""
+    accounts = {KEEPER: layout.namespaces, SESSIONS: layout.hub, CLUSTERS: layout.dask}
+    pairs = {role_name(facility, part): accounts[part] for part in bound_roles(facility)}
     bound = " || ".join(f"(object.roleRef.name == {_text(role)} && one.name == {_text(account)})" for role, account in pairs.items())
     subject = f'one.kind == "ServiceAccount" && one.namespace == {_text(section(facility).namespace)} && ({bound})'
     return f'object.roleRef.kind == "ClusterRole" && has(object.subjects) && object.subjects.all(one, {subject})'

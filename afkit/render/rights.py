@@ -1,7 +1,7 @@
 """Who may do what: every role and binding of a facility, and the table of the security page. Pure.
 
-Three identities have rights: the hub, the namespace provisioner, and with one namespace for all users only the hub. Servers,
-workers and the proxy have none. What can be bound in a namespace is; what is bound cluster-wide stands in `cluster_rules`.
+Three identities have rights: the hub, the namespace provisioner where users have namespaces, and the Dask service where some profile
+gives clusters. Servers, workers and the proxy have none. What can be bound in a namespace is.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ from typing import Any, Final
 
 from afkit.facility.model import Facility
 from afkit.pods.brought import named_objects, static_volumes
-from afkit.pods.layout import Layout, facility_labels, one_namespace, role_name, section
-from afkit.pods.namespace import KEEPER, LIMITS, NETWORK, QUOTA, SESSIONS, account, role_binding
+from afkit.pods.dasknetwork import SCHEDULERS
+from afkit.pods.layout import Layout, facility_labels, one_namespace, role_name, runs_dask, section
+from afkit.pods.namespace import CLUSTERS, KEEPER, LIMITS, NETWORK, QUOTA, SESSIONS, account, role_binding
 
-__all__ = ["Object", "brings_volumes", "provisioned", "rights", "rules_of"]
+__all__ = ["Object", "bound_roles", "brings_volumes", "provisioned", "rights", "rules_of"]
 
 Object = dict[str, Any]
 Rule = dict[str, list[str]]
 
 HUB: Final = "hub"
 NAMESPACES: Final = "namespaces"
+DASK: Final = "dask"
 _RBAC: Final = "rbac.authorization.k8s.io"
+_DASK_API: Final = "kubernetes.dask.org"
 _READ: Final = ("get", "list", "watch")
 _KEEP: Final = ("get", "create", "patch")
 
@@ -29,6 +32,11 @@ _KEEP: Final = ("get", "create", "patch")
 def provisioned(facility: Facility) -> bool:
     """Whether every user has a namespace, which the namespace provisioner makes."""
     return not one_namespace(facility)
+
+
+def bound_roles(facility: Facility) -> tuple[str, ...]:
+    """Parts of the names of the roles that are bound in each user's namespace."""
+    return (KEEPER, SESSIONS, CLUSTERS) if runs_dask(facility) else (KEEPER, SESSIONS)
 
 
 def brings_volumes(facility: Facility) -> bool:
@@ -47,12 +55,38 @@ def rights(facility: Facility, layout: Layout) -> tuple[Object, ...]:
             _cluster_role(facility, NAMESPACES, _provisioner_rules(facility)),
             _cluster_binding(facility, NAMESPACES, layout.namespaces),
             *_sources_role(facility, layout),
+            *(_dask(facility, layout) if runs_dask(facility) else ()),
         )
+    return (
+        *_together(facility, SESSIONS, layout.hub, [*_watched(nodes=False), *_session_rules(facility)]),
+        *(_dask_together(facility, layout) if runs_dask(facility) else ()),
+    )
+
+
+def _together(facility: Facility, part: str, subject: str, rules: list[Rule]) -> tuple[Object, Object]:
+    """A role in the one namespace of all servers, and its binding."""
     namespace = one_namespace(facility)
-    rules = [*_watched(nodes=False), *_session_rules(facility)]
-    binding = role_binding(facility, SESSIONS, layout.hub)
-    binding["roleRef"] = {**binding["roleRef"], "kind": "Role", "name": f"afkit-{SESSIONS}"}
-    return (_role(facility, namespace, f"afkit-{SESSIONS}", rules), _labelled(facility, binding, namespace))
+    binding = role_binding(facility, part, subject)
+    binding["roleRef"] = {**binding["roleRef"], "kind": "Role", "name": f"afkit-{part}"}
+    return _role(facility, namespace, f"afkit-{part}", rules), _labelled(facility, binding, namespace)
+
+
+def _dask(facility: Facility, layout: Layout) -> tuple[Object, ...]:
+    """The Dask service's: it looks everywhere, and makes clusters where its role is bound, in users' namespaces."""
+    watched = [*_watched(nodes=True), _rule(_DASK_API, ["daskclusters"], _READ), *_reviews()]
+    return (
+        _cluster_role(facility, DASK, watched),
+        _cluster_binding(facility, DASK, layout.dask),
+        _cluster_role(facility, CLUSTERS, _cluster_rules(facility, seen=True)),
+    )
+
+
+def _dask_together(facility: Facility, layout: Layout) -> tuple[Object, ...]:
+    return (
+        _cluster_role(facility, DASK, _reviews()),
+        _cluster_binding(facility, DASK, layout.dask),
+        *_together(facility, CLUSTERS, layout.dask, [*_watched(nodes=False), *_cluster_rules(facility, seen=False)]),
+    )
 
 
 def _rule(groups: str, resources: Iterable[str], verbs: Iterable[str], names: Iterable[str] = ()) -> Rule:
@@ -73,9 +107,35 @@ def _session_rules(facility: Facility) -> list[Rule]:
         _rule("", ["persistentvolumeclaims"], ["get", "create"]),
         _rule("", ["secrets"], ["get", "create", "delete"]),
     ]
-    if any(pool.accelerator is not None and pool.accelerator.device_class for pool in facility.pools.values()):
+    if _claims_devices(facility):
         rules.append(_rule("resource.k8s.io", ["resourceclaimtemplates"], ["get", "create", "delete"]))
     return rules
+
+
+def _reviews() -> list[Rule]:
+    """To ask whose a token is, which is a question to the whole cluster."""
+    return [_rule("authentication.k8s.io", ["tokenreviews"], ["create"])]
+
+
+def _cluster_rules(facility: Facility, *, seen: bool) -> list[Rule]:
+    """The Dask service's rights in a namespace with clusters; ``seen``: it may look at DaskClusters everywhere already.
+
+    Of what is made once for a cluster it reads one by name: there may be one of an earlier cluster of that name.
+    """
+    rules = [
+        _rule(_DASK_API, ["daskclusters"], [*(() if seen else _READ), "create", "patch", "delete"]),
+        _rule("", ["pods"], ["create", "delete"]),
+        _rule("", ["pods/log"], ["get"]),
+        _rule("", ["services", "secrets"], ["get", "create"]),
+        _rule("apps", ["deployments"], ["get", "create"]),
+    ]
+    if _claims_devices(facility):
+        rules.append(_rule("resource.k8s.io", ["resourceclaimtemplates"], ["get", "create"]))
+    return rules
+
+
+def _claims_devices(facility: Facility) -> bool:
+    return any(pool.accelerator is not None and pool.accelerator.device_class for pool in facility.pools.values())
 
 
 def _keeper_rules(facility: Facility) -> list[Rule]:
@@ -87,7 +147,8 @@ def _keeper_rules(facility: Facility) -> list[Rule]:
         _rule("", ["limitranges"], _KEEP, [LIMITS]),
     ]
     if section(facility).network is not None:
-        rules.append(_rule("networking.k8s.io", ["networkpolicies"], _KEEP, [NETWORK]))
+        networks = [NETWORK, SCHEDULERS] if runs_dask(facility) else [NETWORK]
+        rules.append(_rule("networking.k8s.io", ["networkpolicies"], _KEEP, networks))
     for kind, names in (("secrets", named.secrets), ("configmaps", named.config_maps)):
         if names:
             rules.append(_rule("", [kind], _KEEP, names))
@@ -99,11 +160,12 @@ def _keeper_rules(facility: Facility) -> list[Rule]:
 
 def _provisioner_rules(facility: Facility) -> list[Rule]:
     """The provisioner's rights everywhere: what exists without a namespace, and the bindings by which it enters one."""
+    bound = bound_roles(facility)
     rules = [
         _rule("", ["namespaces"], ["get", "list", "create", "patch"]),
-        _rule(_RBAC, ["rolebindings"], _KEEP, [f"afkit-{KEEPER}", f"afkit-{SESSIONS}"]),
-        _rule(_RBAC, ["clusterroles"], ["bind"], [role_name(facility, KEEPER), role_name(facility, SESSIONS)]),
-        _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
+        _rule(_RBAC, ["rolebindings"], _KEEP, [f"afkit-{part}" for part in bound]),
+        _rule(_RBAC, ["clusterroles"], ["bind"], [role_name(facility, part) for part in bound]),
+        *_reviews(),
     ]
     if brings_volumes(facility):
         rules.append(_rule("", ["persistentvolumes"], _KEEP))

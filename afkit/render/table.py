@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from afkit.facility.model import Facility
-from afkit.pods.layout import Layout, one_namespace, section
-from afkit.pods.namespace import KEEPER, SESSIONS, account, role_binding
+from afkit.pods.layout import Layout, one_namespace, runs_dask, section
+from afkit.pods.namespace import CLUSTERS, KEEPER, SESSIONS, account, role_binding
 from afkit.render.rights import Object, provisioned, rights, rules_of
 
 __all__ = ["CLUSTER", "HUB_NAMESPACE", "SESSIONS_NAMESPACE", "USER_NAMESPACE", "Right", "rights_table"]
@@ -37,8 +37,9 @@ def rights_table(facility: Facility, layout: Layout) -> tuple[Right, ...]:
     bindings = [*(one for one in objects if one["kind"].endswith("Binding"))]
     if provisioned(facility):
         bindings += [role_binding(facility, SESSIONS, layout.hub), role_binding(facility, KEEPER, layout.namespaces)]
+        bindings += [role_binding(facility, CLUSTERS, layout.dask)] if runs_dask(facility) else []
     found = [right for binding in bindings for right in _rights(facility, objects, binding)]
-    identities = [layout.hub, layout.namespaces, account(facility)]
+    identities = [layout.hub, layout.namespaces, layout.dask, account(facility)]
     places = [CLUSTER, HUB_NAMESPACE, SESSIONS_NAMESPACE, USER_NAMESPACE]
     return tuple(sorted(found, key=lambda right: (identities.index(right.identity), places.index(right.place))))
 

@@ -10,10 +10,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from afkit.facility.model import Facility
-from afkit.pods.layout import COMPONENT_LABEL, HUB_PORT, NAMESPACES_PORT, SERVER_PORT, Z2JH, facility_labels, section
+from afkit.pods.layout import (
+    COMPONENT_LABEL,
+    DASK_PORT,
+    HUB_PORT,
+    NAMESPACES_PORT,
+    SERVER_PORT,
+    Z2JH,
+    facility_labels,
+    runs_dask,
+    section,
+)
 from afkit.pods.network import ports, sessions_peer
-from afkit.render.manifests import accounts, facility_map, network_policies, provisioner, sessions_objects
-from afkit.render.pods import FACILITY_FOLDER, ROUTES_INTERVAL, base_path, hub_env, token_mount, token_volume
+from afkit.render.manifests import accounts, dask_service, facility_map, network_policies, provisioner, sessions_objects
+from afkit.render.pods import FACILITY_FOLDER, ROUTES_INTERVAL, base_path, dask_registration, hub_env, token_mount, token_volume
 from afkit.render.policies import policies
 from afkit.render.rights import Object, provisioned, rights
 from afkit.render.settings import Files, Settings
@@ -26,10 +36,11 @@ def objects(facility: Facility, files: Files, settings: Settings) -> Mapping[str
     made = {
         "policies": policies(facility, Z2JH),
         "rights": (*accounts(facility, Z2JH), *rights(facility, Z2JH)),
-        "facility": (facility_map(facility, files),) if provisioned(facility) else (),
+        "facility": (facility_map(facility, files),) if provisioned(facility) or runs_dask(facility) else (),
         "network": network_policies(facility, Z2JH),
         "sessions": sessions_objects(facility, Z2JH),
         "namespaces": provisioner(facility, Z2JH, files, settings),
+        "dask": dask_service(facility, Z2JH, files, settings),
     }
     return {name: one for name, one in made.items() if one}
 
@@ -38,7 +49,7 @@ def chart_values(facility: Facility, files: Files, settings: Settings) -> Object
     """The chart's values. Authenticator, ingress, TLS and database are the site's own and go into a second file of values."""
     values: dict[str, Any] = {
         "hub": _hub(facility, files, settings),
-        "proxy": {"chp": {"networkPolicy": {"egress": [{"to": [sessions_peer(facility)], "ports": ports(SERVER_PORT)}]}}},
+        "proxy": {"chp": {"networkPolicy": {"egress": [_to_sessions(facility), *_to_dask(facility)]}}},
         "rbac": {"create": False},
         "singleuser": {
             "cloudMetadata": {"blockWithIptables": False},
@@ -72,8 +83,8 @@ def _hub(facility: Facility, files: Files, settings: Settings) -> Object:
         },
         "extraFiles": _extra_files(files),
         "networkPolicy": {
-            "ingress": [{"from": [sessions_peer(facility)], "ports": ports(HUB_PORT)}],
-            "egress": [{"to": [sessions_peer(facility)], "ports": ports(SERVER_PORT)}, *_to_provisioner(facility)],
+            "ingress": [{"from": [sessions_peer(facility), *_dask(facility)], "ports": ports(HUB_PORT)}],
+            "egress": [_to_sessions(facility), *_to_provisioner(facility), *_to_dask(facility)],
             "egressAllowRules": {"cloudMetadataServer": False},
         },
     }
@@ -83,14 +94,30 @@ def _hub(facility: Facility, files: Files, settings: Settings) -> Object:
             "extraVolumes": [token_volume()],
             "extraVolumeMounts": [token_mount()],
         }
+    if runs_dask(facility):
+        service, role = dask_registration(facility, Z2JH)
+        hub |= {"services": {"dask": service}, "loadRoles": {"afkit-dask": role}}
     return hub
 
 
+def _to_sessions(facility: Facility) -> Object:
+    return {"to": [sessions_peer(facility)], "ports": ports(SERVER_PORT)}
+
+
+def _beside(facility: Facility, component: str) -> Object:
+    return {"podSelector": {"matchLabels": {**facility_labels(facility), COMPONENT_LABEL: component}}}
+
+
 def _to_provisioner(facility: Facility) -> list[Object]:
-    if not provisioned(facility):
-        return []
-    labels = {**facility_labels(facility), COMPONENT_LABEL: "namespaces"}
-    return [{"to": [{"podSelector": {"matchLabels": labels}}], "ports": ports(NAMESPACES_PORT)}]
+    return [{"to": [_beside(facility, "namespaces")], "ports": ports(NAMESPACES_PORT)}] if provisioned(facility) else []
+
+
+def _dask(facility: Facility) -> list[Object]:
+    return [_beside(facility, "dask")] if runs_dask(facility) else []
+
+
+def _to_dask(facility: Facility) -> list[Object]:
+    return [{"to": [one], "ports": ports(DASK_PORT)} for one in _dask(facility)]
 
 
 def _extra_files(files: Files) -> Object:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from afkit.facility.load import load_facility
 from afkit.facility.model import Facility
+from afkit.kube.crds import dask_definitions
 from afkit.kube.kinds import kind_of, path_of
 from afkit.render.manifests import manifests
 from afkit.render.policies import shared_label
@@ -87,7 +90,7 @@ def site(api: Api, kubeconfig: Path, folder: Path) -> Iterator[Site]:
         for one in rendered(facility, FILE):
             if one["kind"] not in LEFT_OUT:
                 put(api, one)
-        for one in sources(facility):
+        for one in (*sources(facility), *definitions()):
             put(api, one)
         for claim in SOURCES:
             api.until(f"/api/v1/namespaces/{made.namespace}/persistentvolumeclaims/{claim}", bound)
@@ -95,6 +98,11 @@ def site(api: Api, kubeconfig: Path, folder: Path) -> Iterator[Site]:
         yield made
     finally:
         clear(api, facility)
+
+
+def definitions() -> Iterator[dict[str, Any]]:
+    """The definitions of Dask's objects, which belong to the cluster and stay."""
+    yield from yaml.load_all(dask_definitions(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def in_force(site: Site) -> None:

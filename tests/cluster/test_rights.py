@@ -19,11 +19,11 @@ from afkit.render.table import CLUSTER, HUB_NAMESPACE, USER_NAMESPACE, rights_ta
 from afkit.render.z2jh import objects as objects_of_z2jh
 from afkit.services.namespaces.keeper import Keeper, Tenant, tenant
 from tests.cluster.calls import caller
-from tests.cluster.site import Site, put, refused, secret, site as whole_site, soon
+from tests.cluster.site import Site, denied, put, refused, secret, site as whole_site, soon
 from tests.unit.render.rendering import SETTINGS, files, loaded
 from tools.kubernetes.api import Api, ApiError
 
-HUB, PROVISIONER, SESSION = "afkit-hub", "afkit-namespaces", "afkit-session"
+HUB, PROVISIONER, DASK, SESSION = "afkit-hub", "afkit-namespaces", "afkit-dask", "afkit-session"
 OTHER = "rights-stranger"
 Call = Callable[..., dict[str, Any]]
 
@@ -96,7 +96,7 @@ def of_table(site: Site, identity: str, *places: str) -> set[tuple[str, str, tup
     }
 
 
-@pytest.mark.parametrize("identity", [HUB, PROVISIONER, SESSION])
+@pytest.mark.parametrize("identity", [HUB, PROVISIONER, DASK, SESSION])
 def test_what_is_allowed_is_exactly_the_table(site: Site, ada: Tenant, identity: str) -> None:
     call = site.call(identity, ada.namespace if identity == SESSION else "")
     everybody = rules(site.call("default"), OTHER)
@@ -137,7 +137,7 @@ def _moved(name: str, target: str) -> list[dict[str, Any]]:
 
 def test_the_api_server_has_no_doubt_about_the_policies(site: Site) -> None:
     path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-    for name in ("namespaces", "volumes", "shared"):
+    for name in ("namespaces", "volumes", "shared", "clusters"):
         found = site.api.until(f"{path}/afkit-rights-{name}", lambda one: "observedGeneration" in (one or {}).get("status", {}))
         assert found is not None
         assert not found["status"].get("typeChecking", {}).get("expressionWarnings"), name
@@ -306,14 +306,19 @@ def binding_of(place: str, name: str = "afkit-sessions", role: str = "afkit-righ
     }
 
 
-def test_the_provisioner_binds_two_roles_to_two_accounts_in_users_namespaces(site: Site, provisioner: Call) -> None:
+def test_the_provisioner_binds_each_role_to_its_account_in_users_namespaces(site: Site, provisioner: Call) -> None:
     def bind(one: dict[str, Any]) -> dict[str, Any]:
         return provisioner("PATCH", *_apply(one), kind=APPLY)
 
     fresh = f"af-rights-{OWNER}"
     put(site.api, namespace_of(fresh, OWNER))
     bind(binding_of(fresh))
+    clusters = binding_of(fresh, "afkit-clusters", "afkit-rights-clusters")
+    refused(lambda: bind(clusters))
+    clusters["subjects"][0]["name"] = DASK
+    bind(clusters)
     wrong = [
+        binding_of(fresh, role="afkit-rights-dask"),
         binding_of(fresh, role="cluster-admin"),
         binding_of(fresh, role="admin"),
         binding_of(fresh, role="afkit-rights-namespaces"),
@@ -337,6 +342,76 @@ def test_the_provisioner_binds_two_roles_to_two_accounts_in_users_namespaces(sit
     cluster = {**binding_of(""), "kind": "ClusterRoleBinding", "metadata": {"name": "afkit-sessions"}}
     refused(lambda: provisioner("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings?dryRun=All", cluster))
     refused(lambda: provisioner("PATCH", f"{path_of(kind_of('ClusterRole'), '', 'afkit-rights-keeper')}?dryRun=All", {}, kind=APPLY))
+
+
+def cluster_of(**spec: Any) -> dict[str, Any]:
+    pods = {"containers": [{"name": "one", "image": "one"}]}
+    service = {"selector": {"a": "b"}, "ports": [{"name": "tcp-comm", "protocol": "TCP", "port": 8786, "targetPort": "tcp-comm"}]}
+    worker = {"replicas": spec.pop("replicas", 0), "spec": pods}
+    return {"worker": worker, "scheduler": {"spec": pods, "service": service}, **spec}
+
+
+def dask_object(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "kubernetes.dask.org/v1", "kind": kind, "metadata": {"name": "mine"}, "spec": spec}
+
+
+def test_clusters_are_the_dask_services_to_scale_and_end(site: Site, ada: Tenant) -> None:
+    """Whoever asks: an operator beside it finds nothing that would make it call a scheduler."""
+
+    def post(kind: str, spec: dict[str, Any], namespace: str = ada.namespace) -> dict[str, Any]:
+        path = f"/apis/kubernetes.dask.org/v1/namespaces/{namespace}/{kind.lower()}s?dryRun=All"
+        return site.api.request("POST", path, dask_object(kind, spec))
+
+    job = {"job": {"spec": {"containers": []}}, "cluster": {"spec": cluster_of()}}
+    scaled = {"cluster": "mine", "minimum": 0, "maximum": 10}
+    group = {"cluster": "mine", "worker": cluster_of()["worker"]}
+    more = {**group, "worker": cluster_of(replicas=1)["worker"]}
+    soon(lambda: denied(lambda: post("DaskCluster", cluster_of(replicas=1))))
+    wrong = [
+        ("DaskCluster", cluster_of(idleTimeout=60)),
+        ("DaskCluster", cluster_of(replicas=3)),
+        ("DaskWorkerGroup", more),
+        ("DaskAutoscaler", scaled),
+        ("DaskJob", job),
+    ]
+    for kind, spec in wrong:
+        assert "Dask service" in refused(lambda kind=kind, spec=spec: post(kind, spec)), kind  # type: ignore[misc]
+    post("DaskCluster", cluster_of(idleTimeout=0))
+    post("DaskCluster", cluster_of())
+    post("DaskWorkerGroup", group)
+    # what a site does elsewhere is the site's
+    for kind, spec in wrong:
+        post(kind, spec, OTHER)
+
+
+def test_the_dask_service_makes_clusters_in_users_namespaces_and_nothing_elsewhere(site: Site, ada: Tenant) -> None:
+    call = site.call(DASK)
+    dask = "/apis/kubernetes.dask.org/v1"
+    soon(
+        lambda: _taken(
+            lambda: call("POST", f"{dask}/namespaces/{ada.namespace}/daskclusters?dryRun=All", dask_object("DaskCluster", cluster_of()))
+        )
+    )
+    call("POST", f"/api/v1/namespaces/{ada.namespace}/pods?dryRun=All", pod())
+    call("GET", f"{dask}/daskclusters?limit=1")
+    user = f"/api/v1/namespaces/{ada.namespace}"
+    attempts: list[tuple[str, str, object]] = [
+        ("GET", f"{user}/secrets", None),
+        ("DELETE", f"{user}/secrets/object-store?dryRun=All", None),
+        ("GET", f"{user}/services", None),
+        ("GET", f"/apis/apps/v1/namespaces/{ada.namespace}/deployments", None),
+        ("POST", f"{user}/persistentvolumeclaims?dryRun=All", {"metadata": {"name": "x"}}),
+        ("POST", f"{user}/pods/one/exec?command=id", None),
+        ("POST", f"{user}/serviceaccounts/{SESSION}/token", {"spec": {}}),
+        ("DELETE", f"{user}?dryRun=All", None),
+        ("POST", f"{dask}/namespaces/{ada.namespace}/daskautoscalers?dryRun=All", dask_object("DaskAutoscaler", {})),
+        ("POST", f"{dask}/namespaces/{OTHER}/daskclusters?dryRun=All", dask_object("DaskCluster", cluster_of())),
+        *[("POST", f"/api/v1/namespaces/{place}/pods?dryRun=All", pod()) for place in (site.namespace, OTHER, "kube-system")],
+        ("GET", f"/api/v1/namespaces/{site.namespace}/secrets/afkit-hub", None),
+        ("GET", f"/api/v1/namespaces/{OTHER}/secrets/treasure", None),
+    ]
+    for method, path, body in attempts:
+        refused(lambda method=method, path=path, body=body: call(method, path, body))  # type: ignore[misc]
 
 
 def volume_of(person: Tenant, mount: str, claim: str = "", **spec: Any) -> dict[str, Any]:

@@ -44,7 +44,7 @@ async def standing(kube, facility):
     for one in (*objects, *sources(facility)):
         await apply(kube, one)
     counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
-    for name in ("afkit-hub", "afkit-proxy", "afkit-namespaces"):
+    for name in ("afkit-hub", "afkit-proxy", "afkit-namespaces", "afkit-dask"):
         await status(kube, f"/apis/apps/v1/namespaces/rights-system/deployments/{name}", counts)
     for claim in ("data", "secret-data"):
         await status(kube, f"/api/v1/namespaces/rights-system/persistentvolumeclaims/{claim}", {"phase": "Bound"})

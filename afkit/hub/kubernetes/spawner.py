@@ -15,6 +15,7 @@ from afkit.errors import AfkitError, DeadlineError, KubernetesError, RequestErro
 from afkit.facility.model import Facility
 from afkit.facility.pod_rules import MAIN
 from afkit.hub import people
+from afkit.hub.dask import has_service
 from afkit.hub.ending import Ending
 from afkit.hub.environment import dask_setting
 from afkit.hub.kubernetes import hooks, words
@@ -31,6 +32,7 @@ from afkit.hub.running import Running
 from afkit.kube.deadline import Deadline
 from afkit.kube.watch import Key
 from afkit.pods.layers import Session
+from afkit.pods.layout import dask_url
 from afkit.pods.person import person_of
 from afkit.pods.placeholders import fill_all
 from afkit.pods.server import ServerObjects, server_objects
@@ -169,7 +171,8 @@ class AfkitKubeSpawner(AfkitMixin, KubeSpawner):
         """Everything of the server, as it is sent."""
         if self.running is None:
             raise RuntimeError("a server starts without a choice")
-        dask = dask_setting(self.desk.offer(self.user, self.name), plan.selection)
+        service = dask_url(plan.facility) if has_service(self.desk.app) else ""
+        dask = dask_setting(self.desk.offer(self.user, self.name), plan.selection, service)
         secret, own = hub_environment(self, self.running, dask)
         base = await configured_pod(self)
         site = Site(self.pod_name, hooks.with_env(base, own) if own else base, self.port)

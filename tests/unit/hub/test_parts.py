@@ -18,7 +18,8 @@ import pytest
 
 from afkit.errors import FacilityError, LimitExceededError, MalformedError, NoCapacityError, NotEntitledError, UnknownChoiceError
 from afkit.facility.follow import FacilitySource
-from afkit.hub import processes
+from afkit.facility.load import load_facility
+from afkit.hub import dask, processes
 from afkit.hub.authenticator import AfkitLocalAuthenticator, Attempts
 from afkit.hub.events import DECISION, SERVER_END, schema
 from afkit.hub.lifetime import due, overdue
@@ -272,6 +273,25 @@ def test_services_are_granted_only_where_they_are() -> None:
     none = app(services=[])
     grant_services(none)
     assert none.load_roles == []
+
+
+def test_the_dask_service_is_registered_where_the_hub_has_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    facility = load_facility(Path(__file__).parents[1] / "pods" / "example.yaml")
+    app = SimpleNamespace(services=[{"name": "other"}], load_roles=[])
+    environ = {"AFKIT_DASK_TOKEN": "token"}
+    dask.register(app, facility, environ)
+    assert environ == {}, "servers and services that the hub starts do not get it"
+    other, service = app.services
+    assert other == {"name": "other"}
+    assert service == {"name": "dask", "api_token": "token", "url": "http://afkit-dask.af-system:8080", "display": False}
+    assert app.load_roles == [{"name": "afkit-dask", "services": ["dask"], "scopes": ["read:users:groups"]}]
+    # a chart has registered it by itself
+    dask.register(app, facility, {"AFKIT_DASK_TOKEN": "another"})
+    assert app.services == [other, service]
+    without = SimpleNamespace(services=[], load_roles=[])
+    dask.register(without, facility, {})
+    assert not without.services
+    assert not dask.has_service(without)
 
 
 # --- processes

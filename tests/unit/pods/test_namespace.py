@@ -12,6 +12,7 @@ from afkit.facility.dump import dump
 from afkit.pods.brought import named_objects, static_volumes
 from afkit.pods.layout import MANIFESTS, Z2JH
 from afkit.pods.namespace import brought_along, copied, namespace_objects, static_claim, static_volume
+from afkit.pods.network import peer
 from afkit.policy.entitle import entitle
 from tests.unit.pods.asking import ada, identity, loaded
 
@@ -46,11 +47,13 @@ def test_everything_has_its_owner(name: str) -> None:
 
 
 def test_what_gives_rights_is_made_first() -> None:
-    namespace, keeper, sessions, *_ = made("example")
-    assert [one["kind"] for one in (namespace, keeper, sessions)] == ["Namespace", "RoleBinding", "RoleBinding"]
+    namespace, keeper, sessions, clusters, *_ = made("example")
+    assert [one["kind"] for one in (namespace, keeper, sessions, clusters)] == ["Namespace", "RoleBinding", "RoleBinding", "RoleBinding"]
     assert keeper["roleRef"]["name"] == "afkit-example-keeper"
     assert sessions["roleRef"]["name"] == "afkit-example-sessions"
     assert sessions["subjects"] == [{"kind": "ServiceAccount", "name": "afkit-hub", "namespace": "af-system"}]
+    assert clusters["roleRef"]["name"] == "afkit-example-clusters"
+    assert clusters["subjects"] == [{"kind": "ServiceAccount", "name": "afkit-dask", "namespace": "af-system"}]
     assert made("example", Z2JH)[2]["subjects"][0]["name"] == "hub"
 
 
@@ -85,14 +88,25 @@ def test_without_network_there_is_no_policy() -> None:
 
 
 def test_the_policy_closes_all_but_what_is_needed() -> None:
-    spec = only("example", "NetworkPolicy")["spec"]
+    policies = {one["metadata"]["name"]: one["spec"] for one in made("example") if one["kind"] == "NetworkPolicy"}
+    assert set(policies) == {"afkit", "afkit-dask"}
+    spec = policies["afkit"]
     assert spec["podSelector"] == {}
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     [into] = [rule for rule in spec["ingress"] if "ports" in rule]
     assert into["ports"] == [{"port": 8888, "protocol": "TCP"}]
     assert {peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in into["from"]} == {"hub", "proxy"}
-    assert {port["port"] for rule in spec["egress"] for port in rule.get("ports", ())} == {8081, 8000, 53}
+    assert {port["port"] for rule in spec["egress"] for port in rule.get("ports", ())} == {8081, 8000, 8080, 53}
     assert all("ipBlock" not in peer for rule in spec["egress"] for peer in rule["to"])
+
+
+def test_the_dask_service_reaches_the_http_port_of_schedulers_and_nothing_else() -> None:
+    [spec] = [one["spec"] for one in made("example") if one["metadata"]["name"] == "afkit-dask"]
+    assert spec["podSelector"] == {"matchLabels": {"dask.org/component": "scheduler"}}
+    assert spec["policyTypes"] == ["Ingress"]
+    [rule] = spec["ingress"]
+    assert rule["ports"] == [{"port": 8787, "protocol": "TCP"}]
+    assert rule["from"] == [peer("af-system", {"app.kubernetes.io/component": "dask"})]
 
 
 def test_what_the_files_name_is_found_wherever_it_stands() -> None:

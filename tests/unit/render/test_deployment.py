@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from afkit.facility.dump import dump
+from afkit.pods.layout import runs_dask
 from afkit.render.pods import SECRETS, base_path
 from afkit.render.z2jh import chart_values
 from tests.unit.pods.kube import restricted
@@ -26,16 +27,17 @@ def test_everything_that_is_deployed_is_restricted(name: str) -> None:
 def test_no_object_is_or_holds_a_secret(name: str) -> None:
     assert not [one for one in made(name) if one["kind"] == "Secret"]
     taken = {
-        variable["name"]: variable["valueFrom"]["secretKeyRef"]
+        (variable["name"], variable["valueFrom"]["secretKeyRef"]["name"], variable["valueFrom"]["secretKeyRef"]["key"])
         for _, spec in pod_specs(name)
         for container in spec["containers"]
         for variable in container.get("env", ())
         if "valueFrom" in variable
     }
-    assert taken == {
-        "CONFIGPROXY_AUTH_TOKEN": {"name": SECRETS, "key": "proxy-token"},
-        "JPY_COOKIE_SECRET": {"name": SECRETS, "key": "cookie-secret"},
-        "JUPYTERHUB_CRYPT_KEY": {"name": SECRETS, "key": "crypt-key"},
+    dask = {("AFKIT_DASK_TOKEN", SECRETS, "dask-token")} if runs_dask(loaded(name)) else set()
+    assert taken == dask | {
+        ("CONFIGPROXY_AUTH_TOKEN", SECRETS, "proxy-token"),
+        ("JPY_COOKIE_SECRET", SECRETS, "cookie-secret"),
+        ("JUPYTERHUB_CRYPT_KEY", SECRETS, "crypt-key"),
     }
 
 
@@ -44,7 +46,8 @@ def test_who_calls_the_api_server_has_a_token_for_it_and_nobody_else(name: str) 
     tokens = {which: spec["automountServiceAccountToken"] for which, spec in pod_specs(name)}
     assert tokens.pop("afkit-hub") is True
     assert tokens.pop("afkit-proxy") is False
-    assert tokens == ({"afkit-namespaces": True} if name != "together" else {})
+    wanted = {"afkit-namespaces": name != "together", "afkit-dask": runs_dask(loaded(name))}
+    assert tokens == {which: True for which, there in wanted.items() if there}
     assert not any(account["automountServiceAccountToken"] for account in named(name, "ServiceAccount").values())
 
 

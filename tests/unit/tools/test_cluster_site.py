@@ -12,7 +12,7 @@ from afkit.facility.model import Facility
 from tools.kubernetes.deploy import rolled_out
 from tools.kubernetes.site import hub_objects, named, people
 
-KNOWN = {name: f"the {name}" for name in ("proxy-token", "cookie-secret", "crypt-key", "token", "password")}
+KNOWN = {name: f"the {name}" for name in ("proxy-token", "cookie-secret", "crypt-key", "dask-token", "token", "password")}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_a_claim_has_a_volume_that_may_be_brought_along(facility: Facility) -> N
 
 def test_the_hubs_configuration_is_python_with_what_was_added(facility: Facility) -> None:
     secret, configuration = hub_objects(facility, KNOWN, "c.JupyterHub.log_level = 10\n")
-    assert sorted(secret["data"]) == ["cookie-secret", "crypt-key", "proxy-token"]
+    assert sorted(secret["data"]) == ["cookie-secret", "crypt-key", "dask-token", "proxy-token"]
     text = configuration["data"]["site.py"]
     compile(text, "site.py", "exec")
     assert text.endswith("c.JupyterHub.log_level = 10\n")
