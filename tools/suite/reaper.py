@@ -1,7 +1,8 @@
 """Runs one command, takes in the processes that it orphans, and fails where any of them is left when it ends.
 
-``python -m tools.suite.reaper FILE [--idle] COMMAND …``; FILE gets the processor seconds that all of it used. On Linux an
-orphan becomes this process's child (a "subreaper"), however it detached itself; elsewhere only direct children are seen.
+``python -m tools.suite.reaper FILE [--idle=SECONDS] COMMAND …``; FILE gets the processor seconds that all of it used, and after
+SECONDS it steps aside for other work. On Linux an orphan becomes this process's child (a "subreaper"), however it detached
+itself; elsewhere only direct children are seen.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import psutil
 
 PATIENCE = 5.0
 """Seconds that processes have to end after the command that started them."""
+HASTE = 20.0
+"""Seconds after which a preparation that still runs has more to do than look into the caches; what waits for it can start by then."""
 ASIDE = 120.0
 """Seconds for which a long preparation leaves the processors to the fast tests; later what waits for it would only wait longer."""
 GROUP = Path("/proc/self/autogroup")
@@ -30,12 +33,13 @@ _PR_SET_CHILD_SUBREAPER = 36
 def main(arguments: list[str]) -> int:
     """Run the command; returns its exit code, or 1 where it ended well and left processes behind."""
     used, arguments = Path(arguments[0]), arguments[1:]
-    if arguments[:1] == ["--idle"]:
+    if arguments[0].startswith("--idle="):
+        haste = float(arguments[0].partition("=")[2])
         arguments = arguments[1:]
-        step_aside()
-        timer = threading.Timer(ASIDE, come_back)
-        timer.daemon = True
-        timer.start()
+        for seconds, change in ((haste, step_aside), (haste + ASIDE, come_back)):
+            timer = threading.Timer(seconds, change)
+            timer.daemon = True
+            timer.start()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     child = subprocess.Popen(arguments)
@@ -96,24 +100,25 @@ def end_all(processes: list[psutil.Process]) -> None:
 
 
 def step_aside() -> None:
-    """Give this process and its children the lowest priority for processor and disk."""
-    os.nice(19)
-    if sys.platform == "linux":
-        # a kernel that groups processes by their session shares out time by group first: niceness counts only within one
-        with contextlib.suppress(OSError):
-            GROUP.write_text("10")
-        psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+    """Give this process and all that it started the lowest priority for processor and disk."""
+    # a kernel that groups processes by their session shares out time by group first: niceness counts only within one
+    share(19, "10", idle=True)
 
 
 def come_back() -> None:
-    """Give this process and all that it started their usual share again, as far as the machine lets it (root alone may raise)."""
+    """Give them their usual share again, as far as the machine lets it (root alone may raise)."""
+    share(0, "0", idle=False)
+
+
+def share(nice: int, group: str, *, idle: bool) -> None:
+    """Set the priorities of this process, of its group, and of all that it started."""
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         with contextlib.suppress(psutil.Error, OSError):
-            process.nice(0)
+            process.nice(nice)
             if sys.platform == "linux":
-                process.ionice(psutil.IOPRIO_CLASS_BE)
+                process.ionice(psutil.IOPRIO_CLASS_IDLE if idle else psutil.IOPRIO_CLASS_BE)
     with contextlib.suppress(OSError):
-        GROUP.write_text("0")
+        GROUP.write_text(group)
 
 
 if __name__ == "__main__":

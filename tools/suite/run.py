@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tools.suite.reaper import HASTE
 from tools.suite.stages import Stage
 
 Outcome = Literal["good", "failed", "left out"]
@@ -38,8 +39,9 @@ class Result:
 class Lanes:
     """Runs stages, at most ``lanes`` at a time; idle and waiting ones take no lane, one that is alone takes all of them."""
 
-    def __init__(self, lanes: int, folder: Path, deadline: float) -> None:
+    def __init__(self, lanes: int, folder: Path, deadline: float, haste: float = HASTE) -> None:
         self.lanes = lanes
+        self.haste = haste
         self.folder = folder
         self.deadline = deadline
         self.started = time.monotonic()
@@ -124,7 +126,7 @@ class Lanes:
                     "-m",
                     "tools.suite.reaper",
                     str(log.with_suffix(".cpu")),
-                    *(["--idle"] if stage.idle else []),
+                    *([f"--idle={self.haste}"] if stage.idle else []),
                     *stage.command,
                 ),
                 stdin=asyncio.subprocess.DEVNULL,
