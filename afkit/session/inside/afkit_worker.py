@@ -21,6 +21,7 @@ from typing import Any
 
 FOLDER = "AFKIT_CLUSTER_FOLDER"
 PLACE = "/etc/afkit"
+CVMFS = "/cvmfs"
 
 AGAIN = 5.0
 """Seconds until a worker that is kept out asks again."""
@@ -117,7 +118,9 @@ async def unanswered(repositories: Any) -> list[str]:
 
 
 async def _answers(repository: str) -> str:
-    place = f"{os.environ.get('AFKIT_CVMFS') or '/cvmfs'}/{repository}"
+    # in a pod the variable has the names of its repositories; only where a plain folder stands for CVMFS, that folder
+    said = os.environ.get("AFKIT_CVMFS", "")
+    place = f"{said if said.startswith('/') else CVMFS}/{repository}"
     code = "import os, sys; sys.exit(not os.listdir(sys.argv[1]))"
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-S", "-c", code, place, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
