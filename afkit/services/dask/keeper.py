@@ -123,7 +123,7 @@ class Keeper:
         if goes and live.ended is None:
             # Kubernetes collects it with its server, maybe before its own task looks
             deleted = End("deleted", "Somebody with rights in the cluster has deleted it, or the namespace goes.", "")
-            live.ended = end_of(live.record, self._facts(live)) or deleted
+            live.ended = live.asked_to_end or end_of(live.record, self._facts(live)) or deleted
         live.wake.set()
 
     async def _release(self, record: Record | None) -> None:
@@ -358,6 +358,8 @@ class Keeper:
 
     async def close_down(self, live: Live, end: End) -> None:
         """End a cluster, and return once that stands in the API server: what is left of it is removed by its own task."""
+        # the watch may tell that the root goes before the answer is here
+        live.asked_to_end = live.asked_to_end or end
         await self._maker.root_gone(live.record)
         if live.ended is None:
             live.ended = end

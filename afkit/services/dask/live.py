@@ -42,7 +42,10 @@ class Refusal:
 
 @dataclass
 class Live:
-    """One cluster. ``making``: names of pods that were made and that the watch does not tell of yet."""
+    """One cluster. ``making``: names of pods that were made and that the watch does not tell of yet.
+
+    ``asked_to_end``: why its owner's call has its root removed; it has not ended before that is done.
+    """
 
     record: Record
     made: Made | None = None
@@ -51,6 +54,7 @@ class Live:
     asked: float = 0.0
     had_scheduler: bool = False
     ended: End | None = None
+    asked_to_end: End | None = None
     ended_at: float = 0.0
     gone: bool = False
     making: dict[str, float] = field(default_factory=dict)
