@@ -17,9 +17,9 @@ __all__ = ["SCHEDULERS", "WORKERS", "policies_together", "scheduler_egress", "sc
 
 Object = dict[str, Any]
 
-SCHEDULERS: Final = "afkit-dask"
+SCHEDULERS: Final = "afkit-dask-schedulers"
 WORKERS: Final = "afkit-dask-workers"
-"""Names of the NetworkPolicies."""
+"""Names of the NetworkPolicies; the service has one of its own, maybe in the same namespace."""
 _COMPONENT: Final = "dask.org/component"
 _SCHEDULER: Final = {"matchLabels": {_COMPONENT: "scheduler"}}
 _WORKER: Final = {"matchLabels": {_COMPONENT: "worker"}}

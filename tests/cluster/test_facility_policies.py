@@ -31,7 +31,7 @@ identity: {allow: everyone, issuers: {school: {dialect: hub}}}
 pools: {cpu: {arch: amd64}}
 images: {one: {image: "registry.example.org/one:1@sha256:%(digest)s", arch: [amd64]}}
 sizes: {one: {cpu: 1, memory: 1Gi}}
-profiles: {one: {allow: everyone, pools: [cpu], images: [one], sizes: [one]}}
+profiles: {one: {allow: everyone, pools: [cpu], images: [one], sizes: [one], dask: {pools: [cpu], worker: {cpu: 1, memory: 1Gi}}}}
 storage: {home: {size: 1Gi, mount: /home/jovyan}}
 kubernetes:
   namespace: packets%(name)s
@@ -39,7 +39,9 @@ kubernetes:
   ranges: ["%(pods)s", "%(services)s", "%(node)s/32"]
   network: {egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0}}]}]}
 """
-PORTS = (8000, 8001, 8080, 8081, 8888, 9999)
+PORTS = (8000, 8001, 8080, 8081, 8786, 8787, 8888, 9999)
+DASK = ("scheduler", "worker")
+"""Pods of a cluster of the first person's."""
 WORLD = "192.0.2.1"
 """An address outside of all of the cluster's, behind which the node itself listens."""
 
@@ -59,7 +61,7 @@ class Place:
 
 
 def make(api: Api, busybox: str, file: Path) -> Place:
-    """Hub, proxy and provisioner, two people's servers and a worker of the first, each listening on all ports; and all policies."""
+    """Hub, proxy and services, two people's servers and a cluster of the first, each listening on all ports; and all policies."""
     facility = load_facility(file)
     assert facility.kubernetes is not None
     central = facility.kubernetes.namespace
@@ -67,7 +69,7 @@ def make(api: Api, busybox: str, file: Path) -> Place:
     for one in rendered(facility, file):
         if one["kind"] in ("Namespace", "NetworkPolicy"):
             put(api, one)
-    parts = ("hub", "proxy") if shared else ("hub", "proxy", "namespaces")
+    parts = ("hub", "proxy", "dask") if shared else ("hub", "proxy", "dask", "namespaces")
     wanted = [(name, central, {"app.kubernetes.io/component": name}) for name in parts]
     for name in ("ada", "eve"):
         person = tenant(facility, name, "hub", name)
@@ -75,8 +77,9 @@ def make(api: Api, busybox: str, file: Path) -> Place:
             for one in namespace_objects(facility, person, Entitlements(name, ()), MANIFESTS):
                 if one["kind"] in ("Namespace", "NetworkPolicy"):
                     put(api, one)
-        labels = facility_labels(facility) | {OWNER_LABEL: person.owner}
-        wanted += [(role, central if shared else person.namespace, labels) for role in ((name, "worker") if name == "ada" else (name,))]
+        labels, where = facility_labels(facility) | {OWNER_LABEL: person.owner}, central if shared else person.namespace
+        wanted.append((name, where, labels))
+        wanted += [(role, where, labels | {"dask.org/component": role}) for role in (DASK if name == "ada" else ())]
     pods = {}
     for name, namespace, labels in wanted:
         api.until(f"/api/v1/namespaces/{namespace}/serviceaccounts/default", lambda account: account is not None)
@@ -101,10 +104,11 @@ def place(cluster: Cluster, busybox: str, tmp_path_factory: pytest.TempPathFacto
 
 
 OPEN = {
-    "hub": {("proxy", 8000), ("proxy", 8001), ("namespaces", 8080), ("ada", 8888), ("eve", 8888)},
-    "proxy": {("hub", 8081), ("ada", 8888), ("eve", 8888)},
-    "ada": {("hub", 8081), ("proxy", 8000)},
+    "hub": {("proxy", 8000), ("proxy", 8001), ("namespaces", 8080), ("dask", 8080), ("ada", 8888), ("eve", 8888)},
+    "proxy": {("hub", 8081), ("dask", 8080), ("ada", 8888), ("eve", 8888)},
+    "ada": {("hub", 8081), ("proxy", 8000), ("dask", 8080)},
     "namespaces": {("proxy", 8000)},
+    "dask": {("hub", 8081), ("proxy", 8000)},
 }
 """All that is open between the facility's parts, but a person's own pods; with one namespace there is no provisioner."""
 
@@ -112,17 +116,36 @@ OPEN = {
 def test_who_reaches_whom(place: Place) -> None:
     found = {}
     for source in OPEN.keys() & place.pods.keys():
-        found[source] = place.reached(
-            source, [(target, port) for target in place.pods for port in PORTS if target not in (source, "worker")]
-        )
+        found[source] = place.reached(source, [(target, port) for target in place.pods for port in PORTS if target not in (source, *DASK)])
     there = {source: {one for one in reached if one[0] in place.pods} for source, reached in OPEN.items() if source in place.pods}
     assert found == there
 
 
 def test_own_pods_reach_each_other_where_the_namespace_is_ones_own(place: Place, request: pytest.FixtureRequest) -> None:
     own = "per-user" in request.node.name
-    assert place.reached("ada", [("worker", port) for port in PORTS]) == ({("worker", port) for port in PORTS} if own else set())
+    assert place.reached("ada", all_of("worker")) == (set(all_of("worker")) if own else set())
     assert place.reached("worker", [("ada", 9999), ("eve", 8888)]) == ({("ada", 9999)} if own else set())
+
+
+def all_of(*targets: str) -> list[tuple[str, int]]:
+    return [(target, port) for target in targets for port in PORTS]
+
+
+def test_the_dask_service_reaches_the_http_port_of_schedulers_alone(place: Place) -> None:
+    assert place.reached("dask", all_of("scheduler", "worker", "ada")) == {("scheduler", 8787)}
+    # to hub and proxy, a cluster's pods are as any session
+    for source in ("hub", "proxy"):
+        assert place.reached(source, all_of("scheduler", "worker")) == {("scheduler", 8888), ("worker", 8888)}
+
+
+def test_a_cluster_works_and_nobody_else_sees_its_pages(place: Place, request: pytest.FixtureRequest) -> None:
+    own = "per-user" in request.node.name
+    assert place.reached("scheduler", all_of("worker")) == set(all_of("worker"))
+    tls = {("scheduler", 8786)}
+    for source in ("ada", "worker"):
+        assert place.reached(source, all_of("scheduler")) == (set(all_of("scheduler")) if own else tls)
+    # with one namespace for all, certificates keep people apart
+    assert place.reached("eve", all_of("scheduler", "worker")) == (set() if own else tls)
 
 
 def test_a_rule_for_all_addresses_opens_the_world_but_nothing_of_the_cluster(place: Place, cluster: Cluster) -> None:

@@ -71,7 +71,7 @@ async def test_everything_stands_when_the_call_returns_and_nothing_is_written_ag
         "resourcequotas/afkit",
         "limitranges/afkit",
         "networkpolicies/afkit",
-        "networkpolicies/afkit-dask",
+        "networkpolicies/afkit-dask-schedulers",
         "rolebindings/afkit-clusters",
         "rolebindings/afkit-keeper",
         "rolebindings/afkit-sessions",

@@ -89,7 +89,7 @@ def test_without_network_there_is_no_policy() -> None:
 
 def test_the_policy_closes_all_but_what_is_needed() -> None:
     policies = {one["metadata"]["name"]: one["spec"] for one in made("example") if one["kind"] == "NetworkPolicy"}
-    assert set(policies) == {"afkit", "afkit-dask"}
+    assert set(policies) == {"afkit", "afkit-dask-schedulers"}
     spec = policies["afkit"]
     assert spec["podSelector"] == {}
     assert spec["policyTypes"] == ["Ingress", "Egress"]
@@ -101,7 +101,7 @@ def test_the_policy_closes_all_but_what_is_needed() -> None:
 
 
 def test_the_dask_service_reaches_the_http_port_of_schedulers_and_nothing_else() -> None:
-    [spec] = [one["spec"] for one in made("example") if one["metadata"]["name"] == "afkit-dask"]
+    [spec] = [one["spec"] for one in made("example") if one["metadata"]["name"] == "afkit-dask-schedulers"]
     assert spec["podSelector"] == {"matchLabels": {"dask.org/component": "scheduler"}}
     assert spec["policyTypes"] == ["Ingress"]
     [rule] = spec["ingress"]
