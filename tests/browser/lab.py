@@ -48,14 +48,17 @@ def look_at_plot(page: Page) -> Locator:
 
 
 def printed(page: Page) -> str:
-    """What the cells printed."""
-    return "".join(page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stdout']").all_inner_texts())
+    """What the cells printed, of the open notebook as it is saved: JupyterLab takes cells that are out of view off the page."""
+    save(page)
+    answer = page.request.get(page.url.replace("/lab/tree/", "/api/contents/"))
+    assert answer.ok, answer.status
+    outputs = [output for cell in answer.json()["content"]["cells"] for output in cell.get("outputs", ())]
+    return "".join("".join(output["text"]) for output in outputs if output.get("name") == "stdout")
 
 
 def save(page: Page) -> None:
-    """Save the notebook, as its menu does."""
-    page.get_by_role("menuitem", name="File", exact=True).click()
-    page.get_by_role("menuitem", name="Save Notebook", exact=True).click()
+    """Save the notebook, by the button of its toolbar."""
+    page.locator(".jp-NotebookPanel-toolbar [data-command='docmanager:save']").first.click()
     expect(page.locator(".jp-mod-current.jp-mod-dirty")).to_have_count(0)
 
 

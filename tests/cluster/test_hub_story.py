@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.lab import look_at_plot, open_notebook, printed, run_all, save, write_cell
+from tests.browser.lab import look_at_plot, open_notebook, printed, run_all, write_cell
 from tests.browser.look import PATIENCE, launch, log_in, take, visitor
 from tests.cluster.hubs import HubInPod
 from tests.hub.harness import until
@@ -45,8 +45,13 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_runs(hub: HubInPod) -> None:
+def never_here_before(hub: HubInPod) -> None:
+    """No server runs, and nothing of a run before this one lies in a home."""
     hub.stop_all()
+    for user in ("ada", "grace"):
+        home = f"/api/v1/namespaces/{hub.place(user)}/persistentvolumeclaims/afkit-home"
+        hub.api.delete(home)
+        hub.api.until(home, lambda found: found is None)
 
 
 def test_two_people_from_the_login_to_a_plot_and_after_a_restart(browser: Browser, hub: HubInPod, real_data: Path, tmp_path: Path) -> None:
@@ -104,7 +109,6 @@ def analyse(ada: Page, hub: HubInPod) -> None:
     assert re.search(r"^200 events$", said, re.MULTILINE)
     (mass,) = re.findall(r"^uproot-Zmumu.root: m = ([\d.]+) ± ", said, re.MULTILINE)
     assert float(mass) == pytest.approx(91, abs=1)
-    save(ada)
     # and the other way round
     with hub.kernel("grace") as kernel:
         reach = f"socket.create_connection(('{hers['status']['podIP']}', 8888), 3)"

@@ -122,6 +122,9 @@ class Launch:
 
     async def undo(self, seconds: float) -> None:
         """Remove what was made, and wait so long for it to be gone; what cannot be removed now is found later."""
+        if self._cluster.namespaces is not None:
+            # something in it may be missing that the provisioner makes again
+            self._cluster.namespaces.forget(self._plan.facility.digest, self._plan.person)
         if not self._asked:
             return
         deadline = Deadline.after(seconds, "the failed server to go")
