@@ -43,7 +43,6 @@ def test_a_module_that_breaks_the_workers_is_shown(here: Place, tmp_path: Path) 
     assert here.clean()
 
 
-@pytest.mark.oldest
 def test_the_deadline_says_what_was_waited_for(here: Place, tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(DeadlineError, match=r"0 of 2 workers were ready when 3 seconds were over; waited for worker-0, worker-1"):

@@ -134,16 +134,15 @@ def kill_and_watch(place: Place, code: str, number: int = signal.SIGKILL) -> flo
     return time.monotonic() - began
 
 
-@pytest.mark.oldest
 @pytest.mark.parametrize(
     "code",
     [
-        pytest.param(PLAIN, id="plain"),
+        pytest.param(PLAIN, id="plain", marks=pytest.mark.oldest),
         pytest.param(IN_A_THREAD, id="made in a thread that has ended"),
         pytest.param(FORKED, id="the user has forked"),
         pytest.param(BUSY, id="busy in Python"),
         pytest.param(LOCK_HELD, id="busy in C with the lock held"),
-        pytest.param(CHILDREN, id="tasks have children, also detached ones"),
+        pytest.param(CHILDREN, id="tasks have children, also detached ones", marks=pytest.mark.oldest),
         pytest.param(STARTING, id="while it starts"),
     ],
 )
@@ -170,7 +169,6 @@ def test_replaced_by_another_program(place: Place) -> None:
     child.kill()
 
 
-@pytest.mark.oldest
 @pytest.mark.parametrize("end", ["sys.exit(3)", "raise SystemExit(3)", "os._exit(3)", "import signal; os.kill(os.getpid(), signal.SIGINT)"])
 def test_ended_without_close(place: Place, end: str) -> None:
     child = place.start(CLUSTER + f"client.map(time.sleep, [600] * 4)\n{end}\n")

@@ -94,8 +94,7 @@ def test_cells(kernel: Kernel, place: Place) -> None:
     until(lambda: not list(place.temporary.glob("afkit-*")))
 
 
-@pytest.mark.oldest
-@pytest.mark.parametrize("how", ["killed", "restarted", "shut down"])
+@pytest.mark.parametrize("how", [pytest.param("killed", marks=pytest.mark.oldest), "restarted", "shut down"])
 def test_the_kernel_s_end_is_the_cluster_s(kernel: Kernel, place: Place, how: str) -> None:
     kernel.run(
         "import afkit\ncluster = afkit.cluster(workers=2, wait=1)\nfutures = cluster.client.map(__import__('time').sleep, [600] * 4)"

@@ -70,7 +70,6 @@ def test_listed_and_ended_from_elsewhere(here: Place) -> None:
     owner.communicate("\n\n", timeout=20)
 
 
-@pytest.mark.oldest
 def test_connected_by_address(here: Place) -> None:
     owner = here.start(OWNER)
     assert read_line(owner) == "up"

@@ -17,7 +17,6 @@ from afkit.session import registry
 from tests.session.harness import Place, until
 
 
-@pytest.mark.oldest
 def test_a_script_needs_no_guard_and_leaves_nothing(place: Place) -> None:
     out = place.run(
         """
@@ -77,7 +76,6 @@ def test_a_setting_that_somebody_changed_meanwhile_is_left_alone(here: Place) ->
     dask.config.config.pop("scheduler-address", None)
 
 
-@pytest.mark.oldest
 def test_with_closes(here: Place) -> None:
     with afkit.cluster(workers=(0, 1)) as cluster:
         assert cluster.client.submit(abs, -1).result(timeout=30) == 1

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.session.facility import HUB_TOKEN, Facility
 from tests.session.harness import Place, read_line, until
 from tests.session.test_facility import environment
@@ -50,7 +48,6 @@ def test_on_this_machine(place: Place) -> None:
     script.communicate("\n")
 
 
-@pytest.mark.oldest
 def test_in_a_facility(place: Place, tmp_path: Path, secrets_seen: Secrets) -> None:
     secrets_seen.add(HUB_TOKEN)
     (tmp_path / "facility").mkdir()

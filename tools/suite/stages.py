@@ -1,8 +1,8 @@
 """What ``make check``, ``make test`` and ``make test-full`` run, as data.
 
 The order is designed: a stage starts as soon as a lane is free and all stages that it comes after have ended well; the
-fast ones stand first, so that a plain mistake shows within seconds. Long preparations start at once, for two minutes at
-idle priority, beside everything else.
+fast ones stand first, so that a plain mistake shows within seconds. Preparations start at once, beside everything else; what is
+not in the caches leaves the processors to the fast tests for two minutes.
 """
 
 from __future__ import annotations
@@ -79,23 +79,24 @@ def prepare() -> tuple[Stage, ...]:
 
 def real_parts(oldest: Stage, *extra: str) -> tuple[Stage, ...]:
     """The suites that start real hubs, servers, clusters and browsers; the longest first, so that all lanes end together."""
-    suites = ("hub", "browser", "", "lab", "session", "up", "project", "notebooks", "docs", "contract")
     images = Stage("images", pytest("tests/images", *extra), after=("platforms",), needs="tests/images")
     kube = Stage("kube", pytest("tests/kube", *extra), after=("programs",), needs="tests/kube")
-    return (
-        *on_clusters(*extra),
-        kube,
-        images,
-        *(Stage(name, pytest(f"tests/{name}", *extra), needs=f"tests/{name}") if name else oldest for name in suites),
-    )
+    long = (suite("session", *extra), suite("hub", *extra), suite("browser", *extra), oldest, suite("lab", *extra))
+    short = (suite(name, *extra) for name in ("project", "docs", "notebooks", "contract"))
+    return (*on_clusters(*extra), *long, suite("up", *extra), images, kube, *short)
+
+
+def suite(name: str, *extra: str) -> Stage:
+    """The tests of one folder."""
+    return Stage(name, pytest(f"tests/{name}", *extra), needs=f"tests/{name}")
 
 
 def on_clusters(*extra: str) -> tuple[Stage, ...]:
-    """The suites that start a cluster; the second one takes no lane, since it waits for its cluster most of the time."""
+    """The suites that start a cluster; they take no lane, since they wait for what goes on in it most of the time."""
     folder, built = Path("tests/cluster"), ("programs", "image-files")
     long = there(*(str(folder / f"test_hub_{module}.py") for module in LONG))
     others = (str(folder), *(f"--ignore={file}" for file in long))
-    cluster = Stage("cluster", pytest(*others, *extra), after=built, needs=str(folder))
+    cluster = Stage("cluster", pytest(*others, *extra), after=built, waits=True, needs=str(folder))
     facility = Stage("facility", pytest(*long, *extra), after=built, waits=True, needs=str(folder))
     return (cluster, facility) if "--full" in extra else (cluster,)
 
