@@ -109,6 +109,18 @@ def test_at_once_no_more_are_granted_than_the_limits_leave(mine: Clusters) -> No
     until(lambda: mine.names() == {"mine"}, 10, "it counts no more")
 
 
+def test_a_worker_of_another_version_is_kept_out_and_goes_when_told(mine: Clusters) -> None:
+    client = {"name": "afkit-nobody", "versions": {"dask": "1.0"}}
+    assert mine.make("other", client=client).status_code == 201
+    state = mine.until("other", lambda state: any(one["state"] == "refused" for one in state["waiting"]), 45)
+    (refused,) = (one for one in state["waiting"] if one["state"] == "refused")
+    assert "dask" in refused["message"] and "1.0" in refused["message"], refused
+    assert running(state)
+    assert mine.delete("other").status_code == 202
+    # nothing of it waits for the end of its time
+    until(lambda: not mine.pods("other"), 20, f"its pods are gone: {mine.left('other')}")
+
+
 def test_workers_come_and_go_by_number(mine: Clusters) -> None:
     assert mine.scale("mine", 2).status_code == 200
     mine.until("mine", ready(2), 30)

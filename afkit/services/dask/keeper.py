@@ -360,7 +360,7 @@ class Keeper:
         """End a cluster, and return once that stands in the API server: what is left of it is removed by its own task."""
         # the watch may tell that the root goes before the answer is here
         live.asked_to_end = live.asked_to_end or end
-        await self._maker.root_gone(live.record)
+        await self._maker.close_down(live.record, live.pods(self._view))
         if live.ended is None:
             live.ended = end
             logger.info("cluster ends", extra={"namespace": live.record.key[0], "cluster": live.record.name, "why": end.reason})

@@ -113,6 +113,12 @@ class Maker:
         """Ask the root to go; everything owned by it follows sooner or later, whatever becomes of this service."""
         await self._kube.delete("DaskCluster", record.key[1], record.key[0], uid=record.uid, propagation="Background")
 
+    async def close_down(self, record: Record, pods: Iterable[Object]) -> None:
+        """The same, and its pods at once: collection gives each as long as it may take, which a kubelet does not cut short any more."""
+        root, *_ = await asyncio.gather(self.root_gone(record), *(self.pod(pod, grace=1) for pod in pods), return_exceptions=True)
+        if isinstance(root, BaseException):
+            raise root
+
     async def remove(self, record: Record, pods: Iterable[Object]) -> None:
         """Ask root and pods to go, all at once: garbage collection alone is slow, and waits for finalizers of operators."""
         gone = (self.root_gone(record), *(self.pod(pod, grace=1) for pod in pods))

@@ -60,7 +60,9 @@ async def dask_setup(worker: Any) -> None:
     """Called by Dask before the worker makes itself known to the scheduler: it does not where this does not return."""
     cluster = json.loads((_folder() / "cluster.json").read_text())
     worker.handlers["afkit_drain"] = lambda seconds=30.0: drained(worker, seconds)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: _later(leave(worker)))
+    loop = asyncio.get_running_loop()
+    # as long as it works for nobody there is nothing to hand over, and maybe no scheduler that would answer
+    loop.add_signal_handler(signal.SIGTERM, os._exit, 0)
     versions: Any = beside("afkit_versions")
     what = {
         "name": str(worker.name),
@@ -73,6 +75,7 @@ async def dask_setup(worker: Any) -> None:
         problems = await unanswered(cluster.get("cvmfs") or ())
         answer = await _ask(worker, what | {"problems": problems})
         if not answer:
+            loop.add_signal_handler(signal.SIGTERM, lambda: _later(leave(worker)))
             await take_modules(worker)
             return
         if answer != said:
