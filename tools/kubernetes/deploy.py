@@ -87,7 +87,8 @@ def take_in(cluster: Cluster, images: Iterable[store.Image], say: Say, *, tags: 
     digests = cluster.run([*ctr, "content", "list", "--quiet"], mounts=True).split()
     new = [image for image in images if image.digest not in digests or not store.names(image, tags) <= names]
     if new:
-        say(f"importing {', '.join(f'{image.name} ({image.size / 1e6:.0f} MB)' for image in new)}")
+        size = sum(store.blob(digest).stat().st_size for digest in {each for image in new for each in image.blobs()}.difference(digests))
+        say(f"importing {', '.join(image.name for image in new)} ({size / 1e6:.0f} MB that the node does not have)")
         command = cluster.enter([*ctr, "images", "import", "-"], mounts=True)
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as importer:
             assert importer.stdin is not None
