@@ -15,9 +15,9 @@ MakeHub = Callable[..., Hub]
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory, secrets_seen: Secrets) -> Iterator[Hub]:
-    """The hub that most tests share; five failed starts would end it. Nothing runs when a test begins or ends."""
-    made = Hub(tmp_path_factory.mktemp("hub"), after="c.Spawner.consecutive_failure_limit = 5")
-    yield from _running(made, secrets_seen)
+    """The hub that most tests share; two failed starts would end it. Nothing runs when a test begins or ends."""
+    made = Hub(tmp_path_factory.mktemp("hub"), after="c.Spawner.consecutive_failure_limit = 2")
+    yield from running(made, secrets_seen)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,8 @@ def make_hub(tmp_path_factory: pytest.TempPathFactory, secrets_seen: Secrets) ->
         _look_through(each, secrets_seen)
 
 
-def _running(hub: Hub, secrets_seen: Secrets) -> Iterator[Hub]:
+def running(hub: Hub, secrets_seen: Secrets) -> Iterator[Hub]:
+    """Start a hub and end it; what it has written is looked through."""
     try:
         yield hub.start()
     finally:

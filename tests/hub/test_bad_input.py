@@ -12,8 +12,6 @@ import pytest
 
 from tests.hub.anyhub import AnyHub
 
-pytestmark = pytest.mark.oldest
-
 BODIES: dict[str, bytes] = {
     "empty list": b"[]",
     "list": b'["cpu"]',
@@ -172,13 +170,14 @@ def explained(answer: httpx.Response, *reasons: str) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize("method, path", ROUTES)
-@pytest.mark.parametrize("by", ["ada", "administrator"])
+@pytest.mark.parametrize("by", [pytest.param("ada", marks=pytest.mark.oldest), "administrator"])
 def test_a_body_that_is_no_object_is_malformed(send: Callable[..., httpx.Response], method: str, path: str, by: str) -> None:
     for name, body in BODIES.items():
         answer = send(method, path, body, by=by)
         assert explained(answer, "malformed")["status"] == 400, name
 
 
+@pytest.mark.oldest
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize("method, path", STARTS)
 def test_options_that_are_no_choice_of_ada_are_refused(send: Callable[..., httpx.Response], method: str, path: str) -> None:
@@ -188,6 +187,7 @@ def test_options_that_are_no_choice_of_ada_are_refused(send: Callable[..., httpx
             explained(send(method, path, json.dumps({"user_options": options}).encode()), *REASONS)
 
 
+@pytest.mark.oldest
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_options_that_are_no_choice_of_ada_are_not_stored_without_a_start(send: Callable[..., httpx.Response], method: str) -> None:
@@ -209,6 +209,7 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.oldest
 @pytest.mark.usefixtures("unharmed")
 def test_bad_forms_show_the_reason(hub: AnyHub) -> None:
     ada = hub.browser("ada")
@@ -227,6 +228,7 @@ def test_bad_forms_show_the_reason(hub: AnyHub) -> None:
             assert (answer.status_code, answer.headers["X-Afkit-Reason"]) == (400, "malformed"), (kind, body[:80])
 
 
+@pytest.mark.oldest
 @pytest.mark.usefixtures("unharmed")
 def test_forms_with_a_choice_that_ada_may_not_have_are_shown_again(hub: AnyHub) -> None:
     ada = hub.browser("ada")
@@ -241,6 +243,7 @@ def test_forms_with_a_choice_that_ada_may_not_have_are_shown_again(hub: AnyHub) 
         assert "<script>alert" not in answer.text
 
 
+@pytest.mark.oldest
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize(
     "query",
@@ -258,6 +261,7 @@ def test_bad_links_start_nothing_and_say_why(hub: AnyHub, query: str) -> None:
         assert answer.headers["X-Afkit-Reason"] in REASONS
 
 
+@pytest.mark.oldest
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize("place", ["login", "home", "token", "spawn-pending/ada", "user/ada/lab", "accept-share", "error/503"])
 def test_no_page_fails_over_its_address(hub: AnyHub, place: str) -> None:
@@ -268,6 +272,7 @@ def test_no_page_fails_over_its_address(hub: AnyHub, place: str) -> None:
     assert ada.get(f"/hub/{place}%ff").status_code in hub.facts.undecodable
 
 
+@pytest.mark.oldest
 @pytest.mark.usefixtures("unharmed")
 def test_the_login_form_says_what_it_cannot_read(hub: AnyHub) -> None:
     somebody = hub.browser()
@@ -279,6 +284,7 @@ def test_the_login_form_says_what_it_cannot_read(hub: AnyHub) -> None:
         assert "The form has text that is not UTF-8." in answer.text
 
 
+@pytest.mark.oldest
 @pytest.mark.usefixtures("unharmed")
 def test_a_token_in_an_address_is_in_no_log(hub: AnyHub) -> None:
     """Asked of the hub itself: the proxy has a log of its own."""
@@ -291,6 +297,7 @@ def test_a_token_in_an_address_is_in_no_log(hub: AnyHub) -> None:
     assert re.search(r"40[03] POST /hub/api/users \([0-9.]+\): ", log)  # without what stood behind it
 
 
+@pytest.mark.oldest
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize("name", ["%2E%2E", "%00", "a%0Ab", "UPPER", "a b", "%ff", "-a", "a" * 80, "%7B0%7D", "%F0%9F%8D%95", "a%2Fb"])
 def test_no_server_has_a_bad_name(hub: AnyHub, name: str) -> None:
@@ -357,6 +364,7 @@ FIELDS: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.oldest
 @pytest.mark.usefixtures("unharmed")
 def test_fields_of_a_wrong_type_or_value_are_refused(hub: AnyHub, send: Callable[..., httpx.Response]) -> None:
     for method, path, body in FIELDS:
@@ -384,6 +392,7 @@ def test_bad_requests_in_a_row_change_nothing_for_the_next_good_one(hub: AnyHub,
     assert "Traceback" not in log, log[max(0, log.index("Traceback") - 500) :][:3000]
 
 
+@pytest.mark.oldest
 def test_anonymous_and_forged_requests_stay_forbidden(hub: AnyHub) -> None:
     for headers in ({}, {"Authorization": "token nonsense"}):
         for body in (b"{}", b'{"profile": "analysis"}'):

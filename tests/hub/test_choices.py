@@ -12,8 +12,6 @@ import pytest
 from afkit.hub.events import DECISION, schema
 from tests.hub.anyhub import AnyHub, until
 
-pytestmark = pytest.mark.oldest
-
 WHAT = ("a profile", "a size", "an image", "an image's reference")
 """Kinds of what grace may have and ada not."""
 
@@ -23,6 +21,7 @@ def ada(hub: AnyHub) -> str:
     return hub.token_of("ada")
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize("what", WHAT)
 def test_ada_cannot_get_what_only_grace_may_have_by_any_path(hub: AnyHub, ada: str, what: str) -> None:
     options, reason = hub.facts.only_grace[what]
@@ -66,6 +65,7 @@ def test_grace_gets_what_she_may_have(hub: AnyHub) -> None:
     hub.stop_server("grace")
 
 
+@pytest.mark.oldest
 def test_a_form_starts_the_server_and_leads_to_next(hub: AnyHub) -> None:
     browser = hub.browser("ada")
     answer = browser.submit(
@@ -81,6 +81,7 @@ def test_a_form_starts_the_server_and_leads_to_next(hub: AnyHub) -> None:
     assert hub.saved("ada") == {"profile": "analysis", "pool": "amd64", "size": "small"}
 
 
+@pytest.mark.oldest
 def test_a_link_fills_the_form_and_starts_nothing(hub: AnyHub) -> None:
     browser = hub.browser("grace")
     for prefix in ("", "opt-"):
@@ -105,6 +106,7 @@ def test_where_nothing_is_left_to_choose_the_server_starts(hub: AnyHub) -> None:
     hub.stop_server("noor")
 
 
+@pytest.mark.oldest
 def test_who_may_have_nothing_is_told_so(hub: AnyHub) -> None:
     answer = hub.browser("root-of-all").get("/hub/spawn")
     assert (answer.status_code, answer.headers["X-Afkit-Reason"]) == (403, "not-entitled")
@@ -127,6 +129,7 @@ def test_an_administrator_starts_for_somebody_and_the_event_says_so(hub: AnyHub)
     hub.stop_server("grace")
 
 
+@pytest.mark.oldest
 def test_nobody_starts_a_server_for_somebody_else(hub: AnyHub, ada: str) -> None:
     before = len(hub.events_of(DECISION))
     answer = hub.api("POST", "/users/grace/server", token=ada, json={"profile": "analysis"})
@@ -135,6 +138,7 @@ def test_nobody_starts_a_server_for_somebody_else(hub: AnyHub, ada: str) -> None
     assert len(hub.events_of(DECISION)) == before, "what nobody may ask is no decision"
 
 
+@pytest.mark.oldest
 def test_who_is_nobody_of_the_facility_gets_no_server(hub: AnyHub) -> None:
     assert hub.api("POST", "/users/stranger").status_code == 201
     answer = hub.api("POST", "/users/stranger/server", json={"profile": "analysis"})
@@ -165,6 +169,7 @@ def test_limits_count_what_runs_and_what_starts(hub: AnyHub) -> None:
     hub.forget_servers(user)
 
 
+@pytest.mark.oldest
 def test_a_named_server_too_many_is_a_limit_also_without_a_choice(hub: AnyHub) -> None:
     token = hub.token_of("grace")
     hub.forget_servers("grace")
@@ -184,6 +189,7 @@ def test_the_form_says_that_a_limit_is_reached(hub: AnyHub, ada: str) -> None:
     hub.stop_server("ada")
 
 
+@pytest.mark.oldest
 def test_the_same_server_cannot_be_started_twice_at_once(hub: AnyHub, ada: str) -> None:
     def start(_: int) -> int:
         return hub.api("POST", "/users/ada/server", token=ada, json={"profile": "analysis"}).status_code
@@ -212,6 +218,7 @@ def test_what_is_sent_while_the_server_starts_is_judged_too(hub: AnyHub, ada: st
     hub.stop_server("ada")
 
 
+@pytest.mark.oldest
 def test_what_is_no_choice_at_all_is_a_decision_too_and_no_secret_is_kept_of_it(hub: AnyHub, ada: str) -> None:
     before, counted = len(hub.events_of(DECISION)), hub.metric("refused", "malformed")
     assert hub.api("POST", "/users/ada/server", token=ada, content=b"[1, 2]").status_code == 400

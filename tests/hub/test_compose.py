@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.hub.conftest import MakeHub
+from tests.hub.conftest import MakeHub, running
 from tests.hub.harness import Hub, until
-
-pytestmark = pytest.mark.oldest
+from tests.support.secrets import Secrets
 
 HOOKS = """
 def _note(what):
@@ -56,6 +56,7 @@ c.JupyterHub.tornado_settings = {"headers": {"X-Own": "yes"}, "slow_spawn_timeou
 """
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize("when, where", [("before", "c.Spawner"), ("after", "c.AfkitLocalSpawner")])
 def test_hooks_pages_and_settings_of_an_administrator_stay(make_hub: MakeHub, when: str, where: str) -> None:
     hub = make_hub(**{when: HOOKS.format(where) + OTHERS})
@@ -83,6 +84,7 @@ def test_hooks_pages_and_settings_of_an_administrator_stay(make_hub: MakeHub, wh
     assert hub.api("POST", "/users/ada/server", content=b"[]").json()["reason"] == "malformed"
 
 
+@pytest.mark.oldest
 def test_plain_traits_do_the_same_as_the_call(make_hub: MakeHub) -> None:
     hub = make_hub(plain=True).start()
     browser = hub.browser("ada")
@@ -94,6 +96,7 @@ def test_plain_traits_do_the_same_as_the_call(make_hub: MakeHub) -> None:
     assert hub.start_server("ada", {"profile": "analysis"}).status_code == 201
 
 
+@pytest.mark.oldest
 def test_a_subclass_of_an_administrator_is_used(make_hub: MakeHub) -> None:
     hub = make_hub(
         before="""
@@ -112,6 +115,7 @@ c.Own.facility_file = settings["facility"]
     assert hub.processes()[0].environ()["SUBCLASS"] == "yes"
 
 
+@pytest.mark.oldest
 def test_groups_people_and_roles_are_there_before_anybody_logs_in(hub: Hub) -> None:
     stored = hub.stored()
     assert {name for name, *_ in stored["users"]} >= {"ada", "grace", "noor", "root-of-all"}
@@ -123,25 +127,39 @@ def test_groups_people_and_roles_are_there_before_anybody_logs_in(hub: Hub) -> N
     assert hub.api("GET", "/info", token=hub.token_of("noor")).status_code == 403
 
 
-def test_people_of_the_command_line_are_people_too(make_hub: MakeHub) -> None:
-    hub = make_hub(people={"tess": ["accelerated"], "ada": ["accelerated"]}).start()
+@pytest.fixture(scope="module")
+def added_to(tmp_path_factory: pytest.TempPathFactory, secrets_seen: Secrets) -> Iterator[Hub]:
+    """A hub with a group and a service of the administrator's own, and people of the command line."""
+    made = Hub(
+        tmp_path_factory.mktemp("hub"),
+        before='c.JupyterHub.load_groups = {"orchestra": {"users": ["ada"]}}',
+        after='c.JupyterHub.services.append({"name": "dask", "api_token": "d" * 32})',
+        people={"tess": ["accelerated"], "ada": ["accelerated"]},
+    )
+    yield from running(made, secrets_seen)
+
+
+def test_people_of_the_command_line_are_people_too(added_to: Hub) -> None:
+    hub = added_to
     answer = hub.browser("tess").submit("/hub/spawn", {"profile": "training"})
     assert answer.status_code == 302
     until(lambda: (server := hub.server("tess")) and server["ready"], 60, "the server is ready")
     members = {group["name"]: sorted(group["users"]) for group in hub.api("GET", "/groups").json()}
     assert members["accelerated"] == ["ada", "grace", "tess"]
     assert members["physicists"] == ["ada", "grace"]
+    hub.stop_server("tess")
 
 
-def test_an_administrators_own_groups_stay(make_hub: MakeHub) -> None:
-    hub = make_hub(before='c.JupyterHub.load_groups = {"orchestra": {"users": ["ada"]}}').start()
-    hub.browser("ada")
-    members = {group["name"]: sorted(group["users"]) for group in hub.api("GET", "/groups").json()}
+@pytest.mark.oldest
+def test_an_administrators_own_groups_stay(added_to: Hub) -> None:
+    added_to.browser("ada")
+    members = {group["name"]: sorted(group["users"]) for group in added_to.api("GET", "/groups").json()}
     assert members["orchestra"] == ["ada"] and members["physicists"] == ["ada", "grace"]
 
 
-def test_services_of_the_facility_open_to_people_and_servers(make_hub: MakeHub) -> None:
-    hub = make_hub(after='c.JupyterHub.services.append({"name": "dask", "api_token": "d" * 32})').start()
+@pytest.mark.oldest
+def test_services_of_the_facility_open_to_people_and_servers(added_to: Hub) -> None:
+    hub = added_to
     token = hub.token_of("ada")
     scopes = hub.api("GET", "/user", token=token).json()["scopes"]
     assert "access:services!service=dask" in scopes and "access:services!service=tokens" not in scopes
@@ -150,6 +168,7 @@ def test_services_of_the_facility_open_to_people_and_servers(make_hub: MakeHub) 
     environment = hub.processes()[0].environ()
     own = hub.api("GET", "/user", token=environment["JUPYTERHUB_API_TOKEN"]).json()["scopes"]
     assert "access:services!service=dask" in own and "users:activity!user=ada" in own
+    hub.stop_server("ada")
 
 
 def fails_to_start(hub: Hub) -> str:
@@ -188,18 +207,27 @@ def test_people_of_one_machine_alone_are_refused_on_kubernetes(make_hub: MakeHub
     assert refused_on_kubernetes("A hub on Kubernetes has no people of its own") in text
 
 
+WRONG = (
+    ("http_timeuot: 60", "AF407 KubeSpawner has no trait 'http_timeuot'."),
+    ("http_timeout: soon", "AF408 KubeSpawner refuses this value of http_timeout:"),
+    ("image: x:1", "AF409 The trait 'image' belongs to another key of the file."),
+    ("slug_scheme: safe", "AF412 The trait 'slug_scheme' is the same for all servers of a hub."),
+)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("kubespawner") is None, reason="KubeSpawner belongs to the newest axis")
 @pytest.mark.parametrize(
-    ("trait", "sentence"),
+    ("plain", "trait", "sentence"),
     [
-        ("http_timeuot: 60", "AF407 KubeSpawner has no trait 'http_timeuot'."),
-        ("http_timeout: soon", "AF408 KubeSpawner refuses this value of http_timeout:"),
-        ("image: x:1", "AF409 The trait 'image' belongs to another key of the file."),
-        ("slug_scheme: safe", "AF412 The trait 'slug_scheme' is the same for all servers of a hub."),
+        *(pytest.param(False, *wrong, id=f"call-{wrong[0]}") for wrong in WRONG),
+        # by the same lines; one of them says that they are reached
+        *(
+            pytest.param(True, *wrong, id=f"traits-{wrong[0]}", marks=pytest.mark.full if number else ())
+            for number, wrong in enumerate(WRONG)
+        ),
     ],
 )
-@pytest.mark.parametrize("plain", [False, True], ids=["call", "traits"])
-def test_a_wrong_trait_stops_a_hub_on_kubernetes(make_hub: MakeHub, trait: str, sentence: str, plain: bool) -> None:
+def test_a_wrong_trait_stops_a_hub_on_kubernetes(make_hub: MakeHub, plain: bool, trait: str, sentence: str) -> None:
     file = (Path(__file__).parent / "facility.yaml").read_text().replace("\nsession:\n", f"\nsession:\n  kubespawner:\n    {trait}\n")
     lines = "c.JupyterHub.spawner_class = 'afkit'\nc.AfkitKubeSpawner.facility_file = settings['facility']\n"
     hub = make_hub(plain=True, after=lines, facility=file) if plain else make_hub(mode="kubernetes", facility=file)

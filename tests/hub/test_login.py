@@ -9,9 +9,8 @@ import pytest
 from tests.hub.conftest import MakeHub
 from tests.hub.harness import Hub
 
-pytestmark = pytest.mark.oldest
 
-
+@pytest.mark.oldest
 def test_the_right_password_lets_in(hub: Hub) -> None:
     browser = hub.browser()
     answer = browser.log_in("ada", hub.passwords["ada"], next_url="/hub/spawn?profile=analysis")
@@ -19,6 +18,7 @@ def test_the_right_password_lets_in(hub: Hub) -> None:
     assert browser.get("/hub/home").status_code == 200
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize(
     "name, password", [("grace", "wrong"), ("grace", ""), ("nobody", "wrong"), ("", ""), ("noor\x00", "x"), ("../ada", "x")]
 )
@@ -34,6 +34,7 @@ def test_somebody_elses_password_does_not(hub: Hub) -> None:
     assert hub.browser().log_in("grace", hub.passwords["ada"]).status_code == 403
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize("fields", [{}, {"username": "ada"}, {"password": "x"}])
 def test_half_a_login_is_a_4xx(hub: Hub, fields: dict[str, str]) -> None:
     browser = hub.browser()
@@ -97,6 +98,7 @@ c.Authenticator.post_auth_hook = noted
 """
 
 
+@pytest.mark.oldest
 def test_whom_the_facility_makes_an_administrator_is_one_from_the_first_login_on(make_hub: MakeHub) -> None:
     hub = make_hub(facility=ISSUER, before=OWN).start()
     for _ in range(2):  # the second login gives no more and no less

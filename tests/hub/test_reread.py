@@ -10,11 +10,10 @@ import pytest
 from tests.hub.conftest import MakeHub
 from tests.hub.harness import until
 
-pytestmark = pytest.mark.oldest
-
 FILE = (Path(__file__).parent / "facility.yaml").read_text()
 
 
+@pytest.mark.oldest
 def test_a_changed_file_counts_at_once_and_a_broken_one_changes_nothing(make_hub: MakeHub) -> None:
     hub = make_hub().start()
     ada, admin = hub.browser("ada"), hub.browser("root-of-all")
