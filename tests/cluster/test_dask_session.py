@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.cluster.dasks import Clusters, reached
+from tests.cluster.dasks import Clusters, reached, ready
 from tests.cluster.hubs import HubInPod
 from tests.hub.harness import Kernel, until
 
@@ -22,6 +22,14 @@ print(c.client.submit(sum, [1, 2]).result(), c.why)
 """
 MADE = 'import afkit\nc = afkit.cluster(workers=1, cores=0.25, memory="400MiB", name="kept", wait=1)\nprint(c.dashboard_link)'
 BARE = "from distributed import Client\nwith Client() as client:\n    print(client.submit(sum, [3, 4]).result(), client.scheduler.address)"
+HOLD = """\
+import os, tempfile, uuid
+place = tempfile.mkdtemp(dir="/home/jovyan")
+held = c.client.map(lambda x: (open(f"{place}/{uuid.uuid4()}", "w").close(), x)[1], range(8))
+assert sorted(c.client.gather(held)) == list(range(8))
+assert all(c.client.has_what().values()), "both hold results"
+"""
+"""Each task that runs leaves a file at home, which the workers have too."""
 GONE = 60
 """Seconds after which nothing may be left of a cluster whose kernel was killed: 20 of them the service waits for it to come back."""
 
@@ -105,6 +113,20 @@ def test_another_person_s_session_does_not_reach_it(ada: Session, kernel: Kernel
         assert grace.clusters.client.get("clusters/kept/access").status_code == 404
     finally:
         ada.hub.stop("grace")
+
+
+def test_a_worker_whose_pod_is_taken_away_hands_its_results_over(ada: Session, kernel: Kernel) -> None:
+    kernel.run("c.scale(2)")
+    ada.clusters.until("kept", ready(2), 45)
+    kernel.run(HOLD)
+    (first, _) = ada.clusters.pods("kept", "worker")
+    about = first["metadata"]
+    # as a drained node does: with the time that the pod has for its end
+    ada.hub.api.delete(f"/api/v1/namespaces/{about['namespace']}/pods/{about['name']}")
+    until(lambda: about["uid"] not in {one["metadata"]["uid"] for one in ada.clusters.pods("kept")}, 30, "it is gone")
+    assert kernel.run("print(*c.client.gather(held), len(os.listdir(place)))").split() == [*map(str, range(8)), "8"]
+    # another one has taken its place
+    ada.clusters.until("kept", ready(2), 45)
 
 
 def test_a_killed_kernel_takes_its_cluster_along(ada: Session, kernel: Kernel) -> None:
