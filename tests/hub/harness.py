@@ -17,6 +17,7 @@ import httpx
 import psutil
 
 from tests.hub.anyhub import PEOPLE, AnyHub, Facts, Kernel, until
+from tests.support.parts import path_for_servers
 
 __all__ = ["PEOPLE", "Hub", "Kernel", "free_ports", "until"]
 
@@ -83,7 +84,7 @@ class Hub(AnyHub):
     def start(self, *, wait: bool = True) -> Hub:
         """Start the process; by default wait until it answers through the proxy."""
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        environment |= {"HUB_UNDER_TEST": str(self.settings), "PYTHONPATH": ""}
+        environment |= {"HUB_UNDER_TEST": str(self.settings), "PYTHONPATH": "", "PATH": path_for_servers(self.folder)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterhub", "-f", str(HERE / "config.py")],

@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 from jupyter_client.blocking.client import BlockingKernelClient
 
+from tests.support.parts import path_for_servers
+
 TOKEN = "not-a-secret-of-anybody"
 
 
@@ -44,6 +46,7 @@ class JupyterServer:
             "JUPYTER_CONFIG_DIR": str(folder / "config"),
             "JUPYTER_DATA_DIR": str(folder / "data"),
             "JUPYTER_TOKEN": TOKEN,
+            "PATH": path_for_servers(folder),
         }
         self.environment = own | dict(environment)
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,18 @@ def real_data() -> Path:
     if not folder or not Path(folder, "uproot-Zmumu.root").exists():
         missing("the real ROOT files", "AFKIT_TEST_DATA names the folder that has them.")
     return Path(folder)
+
+
+def path_for_servers(folder: Path) -> str:
+    """A PATH for what starts JupyterLab: where there is a Node.js, one before it that says nothing.
+
+    JupyterLab asks a Node.js for yarn's settings at every start, a second of a processor, and needs them for nothing but its own build.
+    """
+    path = os.environ["PATH"]
+    if not shutil.which("node"):
+        return path
+    place = folder / "programs"
+    place.mkdir(exist_ok=True)
+    (place / "node").write_text("#!/bin/sh\n")
+    (place / "node").chmod(0o755)
+    return f"{place}{os.pathsep}{path}"

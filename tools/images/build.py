@@ -119,6 +119,8 @@ def note_of(what: str, tag: str) -> Path:
 def run(request: Request, built: str, *more: str) -> None:
     """Run the builder."""
     recipe, native = request.recipe, bases.native()
+    if request.base and not buildah.has(request.base):
+        raise buildah.BuildError(f"the storage of the images has no base {request.base}: make it there first, or name another one")
     own = request.base or base_image(recipe.base, request.arch, request.say)
     python = request.base and request.arch == native and recipe.base == "python"
     builder = request.base if python else base_image("python", native, request.say)
