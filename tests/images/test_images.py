@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import tiny
 from tests.support.rules import missing
 from tools.images import build, buildah, settings, smoke, store
 from tools.images.registry import Registry, RegistryError
@@ -88,9 +89,8 @@ def test_blobs_are_what_their_digests_say(image: Make) -> None:
             assert hashlib.file_digest(file, "sha256").hexdigest() == digest.removeprefix("sha256:")
 
 
-@pytest.mark.timeout(2400)
-def test_one_name_with_a_digest_is_each_platform_s_image(image: Make, a_registry: Registry) -> None:
-    platforms = [image("session", arch) for arch in build.RECIPES["session"].archs]
+def test_one_name_with_a_digest_is_each_platform_s_image(a_registry: Registry, tmp_path: Path) -> None:
+    platforms = [tiny.image(tmp_path / arch, arch=arch, padding=1 << 22) for arch in ("amd64", "arm64")]
     digest = a_registry.push(platforms, "afkit-session", "1")
     assert a_registry.push(platforms, "afkit-session", "1") == digest
     accept = {"Accept": f"{store.INDEX}, application/vnd.oci.image.manifest.v1+json"}

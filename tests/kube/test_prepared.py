@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -15,9 +14,9 @@ import pytest
 
 from tests.hub.anyhub import until
 from tests.support.rules import missing
+from tests.support.tiny import image
 from tools.cache import DONE, home
 from tools.images import store
-from tools.images.store import Image
 from tools.kubernetes import prepared
 from tools.kubernetes.commands import Programs
 from tools.kubernetes.layout import CONTAINERD_SOCKET
@@ -69,24 +68,6 @@ def cache(programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A cache of one's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "afkit"
-
-
-def image(folder: Path, name: str = "tiny", padding: int = 0) -> Image:
-    """An image of two layers in the store, with a blob that is large where there is ``padding``."""
-    (folder / "one" / "folder").mkdir(parents=True)
-    (folder / "one" / "below").write_text("below\n" + " " * padding)
-    (folder / "one" / "folder" / "kept").write_text("kept")
-    (folder / "two").mkdir()
-    (folder / "two" / "above").write_text("above\n")
-    for path in folder.rglob("*"):
-        os.utime(path, (0, 0))
-    layers = [store.layer(folder / each) for each in ("one", "two")]
-    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": layers}}).encode()
-    kinds = "application/vnd.oci.image"
-    parts = [{"mediaType": f"{kinds}.layer.v1.tar", "digest": each, "size": store.blob(each).stat().st_size} for each in layers]
-    own = {"mediaType": f"{kinds}.config.v1+json", "digest": store.put(config), "size": len(config)}
-    manifest = {"schemaVersion": 2, "mediaType": f"{kinds}.manifest.v1+json", "config": own, "layers": parts}
-    return Image(name, "1", "amd64", store.put(json.dumps(manifest).encode()), len(config))
 
 
 def everything(folder: Path) -> dict[str, object]:
@@ -166,7 +147,7 @@ def test_two_nodes_have_the_images_at_once_and_change_nothing_of_them(programs: 
 MAKES = """
 import sys
 from pathlib import Path
-from tests.kube.test_prepared import image
+from tests.support.tiny import image
 from tools.images import store
 from tools.kubernetes import prepared
 from tools.kubernetes.commands import Programs
