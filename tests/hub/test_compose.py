@@ -56,8 +56,7 @@ c.JupyterHub.tornado_settings = {"headers": {"X-Own": "yes"}, "slow_spawn_timeou
 """
 
 
-@pytest.mark.oldest
-@pytest.mark.parametrize("when, where", [("before", "c.Spawner"), ("after", "c.AfkitLocalSpawner")])
+@pytest.mark.parametrize("when, where", [pytest.param("before", "c.Spawner", marks=pytest.mark.oldest), ("after", "c.AfkitLocalSpawner")])
 def test_hooks_pages_and_settings_of_an_administrator_stay(make_hub: MakeHub, when: str, where: str) -> None:
     hub = make_hub(**{when: HOOKS.format(where) + OTHERS})
     templates = hub.folder / "templates"
