@@ -85,6 +85,8 @@ def test_clients_find_it_without_a_word(ada: Session, kernel: Kernel) -> None:
 
 def test_a_terminal_lists_it_and_shows_its_logs(ada: Session, kernel: Kernel) -> None:
     assert kernel.state() in ("idle", "busy")
+    # the service asks a scheduler once a second
+    ada.clusters.until("kept", ready(1), 10)
     (found,) = json.loads(ada.run("afkit", "clusters", "--json"))["clusters"]
     assert (found["name"], found["where"], found["workers"], found["cores"]) == ("kept", "facility", 1, 0.25)
     listed = ada.run("afkit", "clusters").splitlines()
