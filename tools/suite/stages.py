@@ -20,10 +20,6 @@ LONG = ("bad_input", "exact", "foreign", "how_to", "kills", "leaves_nothing", "n
 """Tests of the facility in its pods that take half an hour on two cores: a part of ``make test-full``, on a cluster of their own."""
 
 
-IN_PODS = ("test_hub*.py", "test_dask_*.py", "test_facility_policies.py")
-"""Tests of the facility in its pods, with real servers in a real cluster."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One command.
@@ -96,18 +92,16 @@ def suite(name: str, *extra: str) -> Stage:
 
 
 def on_clusters(*extra: str) -> tuple[Stage, ...]:
-    """The suites that start a cluster, each one of its own.
+    """The suites that start a cluster.
 
-    Those of the facility in its pods take no lane, since they wait for pods most of the time, and nothing takes longer.
+    One takes a lane although it waits for pods half of the time: beside two lanes that compute, what it waits for comes late.
     """
     folder, built = Path("tests/cluster"), ("programs", "image-files")
     long = there(*(str(folder / f"test_hub_{module}.py") for module in LONG))
-    in_pods = {str(file) for pattern in IN_PODS for file in folder.glob(pattern)}
-    others = (str(folder), *(f"--ignore={file}" for file in sorted(in_pods | set(long))))
-    pods = Stage("pods", pytest(*sorted(in_pods - set(long)), *extra), after=built, waits=True, needs=str(folder))
+    others = (str(folder), *(f"--ignore={file}" for file in long))
     cluster = Stage("cluster", pytest(*others, *extra), after=built, needs=str(folder))
     facility = Stage("facility", pytest(*long, *extra), after=built, waits=True, needs=str(folder))
-    return (pods, cluster, facility) if "--full" in extra else (pods, cluster)
+    return (cluster, facility) if "--full" in extra else (cluster,)
 
 
 def there(*folders: str) -> tuple[str, ...]:
