@@ -126,6 +126,14 @@ class HubInPod:
                 self.stop(user["name"], server)
         until(lambda: not self.pods(), 60, "all servers are gone")
 
+    def never_here_before(self, *users: str) -> None:
+        """No server runs, and nothing that a test before left lies in these people's homes: JupyterLab opens what was open."""
+        self.stop_all()
+        for user in users:
+            home = f"/api/v1/namespaces/{self.place(user)}/persistentvolumeclaims/afkit-home"
+            self.api.delete(home)
+            self.api.until(home, lambda found: found is None)
+
     def kernel(self, user: str) -> Kernel:
         """A kernel in a person's server."""
         return Kernel(self, user)  # type: ignore[arg-type]  # it takes a URL and tokens

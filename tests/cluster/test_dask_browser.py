@@ -27,7 +27,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 def test_a_cluster_is_in_the_sidebar_and_its_plots_open_by_a_click(browser: Browser, hub: HubInPod) -> None:
-    hub.stop_all()
+    hub.never_here_before("ada", "grace")
     assert hub.start("ada", {"profile": "analysis"}).status_code == 201
     clusters = Clusters(hub, "ada")
     with visitor(browser, hub.url) as ada, visitor(browser, hub.url) as grace, hub.kernel("ada") as kernel:

@@ -24,8 +24,8 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_runs(hub: HubInPod) -> None:
-    hub.stop_all()
+def never_here_before(hub: HubInPod) -> None:
+    hub.never_here_before("ada", "grace")
 
 
 def test_two_people_choose_and_get_their_servers(browser: Browser, hub: HubInPod) -> None:

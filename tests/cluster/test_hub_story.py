@@ -46,12 +46,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def never_here_before(hub: HubInPod) -> None:
-    """No server runs, and nothing of a run before this one lies in a home."""
-    hub.stop_all()
-    for user in ("ada", "grace"):
-        home = f"/api/v1/namespaces/{hub.place(user)}/persistentvolumeclaims/afkit-home"
-        hub.api.delete(home)
-        hub.api.until(home, lambda found: found is None)
+    hub.never_here_before("ada", "grace")
 
 
 def test_two_people_from_the_login_to_a_plot_and_after_a_restart(browser: Browser, hub: HubInPod, real_data: Path, tmp_path: Path) -> None:
