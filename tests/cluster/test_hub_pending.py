@@ -16,6 +16,7 @@ from typing import Any, Final
 import pytest
 
 from afkit.cli.main import main
+from afkit.pods.namespace import NETWORK
 from tests.cluster.others import Facility, Start, node
 from tests.hub.harness import until
 from tools.kubernetes.layout import NODE
@@ -324,3 +325,17 @@ def test_a_node_that_is_taken_away_under_a_start(contrary: Facility) -> None:
     assert "Start it again: it goes to another node." in message
     assert start.seconds < DEADLINE
     only_homes_are_left(contrary, "dorothy")
+
+
+def test_after_a_start_that_failed_the_namespace_is_made_whole_again(contrary: Facility) -> None:
+    hub = contrary
+    assert hub.start("ada", {"profile": "plain"}).status_code == 201
+    hub.stop("ada")
+    until(lambda: not hub.pods("ada"), 60, "her pod is gone")
+    policy = f"/apis/networking.k8s.io/v1/namespaces/{hub.place('ada')}/networkpolicies/{NETWORK}"
+    hub.api.get(policy)
+    # the hub trusts a namespace for minutes once it was seen to
+    hub.api.delete(policy)
+    assert hub.start("ada", {"profile": "unranked"}).status_code == 424
+    assert hub.start("ada", {"profile": "plain"}).status_code == 201
+    hub.api.get(policy)

@@ -74,6 +74,8 @@ def choose(ada: Page, grace: Page, hub: HubInPod) -> None:
     """Both log in, choose, wait, and are in JupyterLab."""
     log_in(ada, "ada", hub.deployed.password)
     expect(ada.get_by_role("radio", name="Training on a GPU")).to_be_disabled()
+    # whatever she chose the last time
+    ada.get_by_role("radio", name="Analysis").first.check()
     ada.get_by_role("radio", name="AMD64 nodes").first.check()
     log_in(grace, "grace", hub.deployed.password)
     grace.get_by_role("radio", name="Training on a GPU").check()
