@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.browser.gallery import gallery
-from tests.browser.look import PATIENCE, launch, take
+from tests.browser.look import opened, take
 from tests.support.secrets import Secrets
 from tests.up.running import Up
 
@@ -25,11 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
     """One Chromium for all tests; each visitor has a profile of their own in it."""
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        browser = launch(playwright, chromium)
+    with opened(chromium) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 FLAGS = (
     "--no-sandbox",
@@ -29,10 +29,15 @@ MOST_BYTES = 150_000
 """Size of a picture that is kept in the documentation."""
 
 
-def launch(playwright: Playwright, path: str) -> Browser:
-    """A Chromium with a fresh profile, and with a font that a desktop would have."""
+@contextmanager
+def opened(path: str) -> Iterator[Browser]:
+    """One Chromium for many visitors, with the patience that all of its tests have, and with a font that a desktop would have."""
+    expect.set_options(timeout=PATIENCE)
     fonts = {"FONTCONFIG_FILE": str(Path(__file__).with_name("fonts.conf"))}
-    return playwright.chromium.launch(executable_path=path, args=list(FLAGS), env={**os.environ, **fonts})
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS), env={**os.environ, **fonts})
+        yield browser
+        browser.close()
 
 
 @contextmanager

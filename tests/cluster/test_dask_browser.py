@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from tests.browser.look import PATIENCE, launch, log_in, visitor
+from tests.browser.look import log_in, opened, visitor
 from tests.cluster.dasks import Clusters
 from tests.cluster.hubs import HubInPod
 from tests.hub.harness import until
@@ -19,11 +19,8 @@ MADE = 'import afkit\nc = afkit.cluster(workers=1, cores=0.25, memory="400MiB", 
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        opened = launch(playwright, chromium)
-        yield opened
-        opened.close()
+    with opened(chromium) as browser:
+        yield browser
 
 
 def test_a_cluster_is_in_the_sidebar_and_its_plots_open_by_a_click(browser: Browser, hub: HubInPod) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.lab import look_at_plot, open_notebook, printed, run_all, write_cell
-from tests.browser.look import PATIENCE, launch, log_in, take, visitor
+from tests.browser.look import PATIENCE, log_in, opened, take, visitor
 from tests.cluster.hubs import HubInPod
 from tests.hub.harness import until
 
@@ -37,11 +37,8 @@ files
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        opened = launch(playwright, chromium)
-        yield opened
-        opened.close()
+    with opened(chromium) as browser:
+        yield browser
 
 
 @pytest.fixture(autouse=True)
