@@ -25,7 +25,7 @@ from afkit.policy.offer import offer
 from afkit.policy.parse import CHOOSABLE, parse_options
 from afkit.policy.select import select
 
-__all__ = ["Asked", "Desk", "Via"]
+__all__ = ["Asked", "Desk", "Granted", "Via"]
 
 Via = Literal["form", "link", "rest", "saved", "create", "change", "start"]
 
@@ -43,6 +43,14 @@ class Asked:
     via: Via
     requester: str
     requester_kind: Literal["user", "service", "hub"]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A choice that was granted, and the offer that it was chosen from: working one out is most of what a decision costs."""
+
+    selection: Selection
+    offer: Offer
 
 
 class Desk:
@@ -95,12 +103,12 @@ class Desk:
         A choice that is only stored (``create``, ``change``) is judged as if nothing else ran, and holds nothing.
         """
         starting = asked.via not in ("create", "change")
-        selection = self._decide(asked, gate="route", running=starting)
+        selection = self._decide(asked, gate="route", running=starting).selection
         if starting:
             self.ledger.hold(asked.user.name, asked.server, use_of(selection))
         return selection
 
-    def confirm(self, asked: Asked) -> Selection:
+    def confirm(self, asked: Asked) -> Granted:
         """The second gate, while the server starts: from here on its spawner counts it. Raises `RequestError`.
 
         A grant is published only where the first gate was not passed (a start by other code than the hub's routes).
@@ -110,7 +118,7 @@ class Desk:
 
     def compare(self, asked: Asked) -> Selection:
         """Judge a choice for a server that is being started already, as if nothing ran; a grant is no new decision."""
-        return self._decide(asked, gate="route", running=False, publish=False)
+        return self._decide(asked, gate="route", running=False, publish=False).selection
 
     def refused(self, asked: Asked, error: RequestError) -> None:
         """Publish what was refused before there was a choice to judge: a link's, a body or form that is none, a server's name."""
@@ -129,16 +137,17 @@ class Desk:
     def _entitlements(self, facility: Facility, user: Any) -> Entitlements:
         return people.entitlements(facility, user.name, lambda: [group.name for group in user.groups], only_local=self.only_local)
 
-    def _decide(self, asked: Asked, *, gate: str, running: bool, publish: bool = True) -> Selection:
+    def _decide(self, asked: Asked, *, gate: str, running: bool, publish: bool = True) -> Granted:
         try:
             raw = asked.options if asked.options is not None else saved_options(asked.user, asked.server)
-            selection = select(self.offer(asked.user, asked.server, running=running), raw, asked.server)
+            offered = self.offer(asked.user, asked.server, running=running)
+            selection = select(offered, raw, asked.server)
         except RequestError as error:
             self._publish(asked, gate, error, None)
             raise
         if publish:
             self._publish(asked, gate, None, selection)
-        return selection
+        return Granted(selection, offered)
 
     def _publish(self, asked: Asked, gate: str, error: RequestError | None, selection: Selection | None) -> None:
         reason = error.reason if error else ""

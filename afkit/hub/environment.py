@@ -32,7 +32,7 @@ def session_environment(spawner: Any, selection: Selection, session: Session, ru
         "AFKIT_ARCH": selection.pool.arch,
         "AFKIT_SERVICES": desk.services_url(),
         "AFKIT_LIFETIME": lifetime_setting(running),
-        "AFKIT_DASK": dask_setting(desk.offer(spawner.user, spawner.name), selection),
+        "AFKIT_DASK": spawner.dask,
         "AFKIT_NOT_APPLIED": json.dumps(list(not_applied(facility))),
     }
     env |= _reporting(running) | _cvmfs(facility)

@@ -18,8 +18,9 @@ from afkit.errors import RequestError
 from afkit.facility.model import Facility
 from afkit.facility.traits import Traits
 from afkit.hub import form
-from afkit.hub.desk import Asked, Desk
+from afkit.hub.desk import Asked, Desk, Granted
 from afkit.hub.ending import Ending
+from afkit.hub.environment import dask_setting
 from afkit.hub.gate_rest import requester
 from afkit.hub.machine import this_machine
 from afkit.hub.offerform import Shown, form_or_start
@@ -76,6 +77,8 @@ class AfkitMixin(_Spawner):
     """Percent of the way that lie behind a server when its start is told."""
     running: Running | None = None
     """The choice of the server that runs now or starts."""
+    dask = "null"
+    """``AFKIT_DASK`` of the server that starts."""
     end: Mapping[str, Any] | None = None
     """How the last server ended when nobody had asked for it: ``why``, ``message``, ``lines``, ``at``."""
 
@@ -109,6 +112,10 @@ class AfkitMixin(_Spawner):
     def take_devices(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002  # for subclasses
         """The accelerators of this machine that the server uses; none where servers run elsewhere."""
         return ()
+
+    def dask_service(self) -> str:
+        """Where the server reaches the facility's Dask service; empty: its clusters run beside the notebook. For subclasses."""
+        return ""
 
     def apply_selection(self, selection: Selection, session: Session, running: Running) -> None:
         """Assign every trait that the choice decides: what is left out here is left from the last spawn. For subclasses."""
@@ -213,8 +220,8 @@ class AfkitMixin(_Spawner):
             return Asked(self.user, self.name, options, "start", self.user.name, "hub")
         return Asked(self.user, self.name, options, "start", *requester(handler))
 
-    def _take(self, selection: Selection) -> None:
-        facility = self.desk.facility
+    def _take(self, granted: Granted) -> None:
+        facility, selection = self.desk.facility, granted.selection
         session = session_of(facility, selection)
         devices = self.take_devices(selection)
         idle, age = session.lifetime.idle, session.lifetime.max
@@ -222,4 +229,5 @@ class AfkitMixin(_Spawner):
         self.running = Running(selection.user_options(), use_of(selection), time.time(), idle, age, facility.digest, devices)
         # from here on the spawner counts it
         self.desk.ledger.release(self.user.name, self.name)
+        self.dask = dask_setting(granted.offer, selection, self.dask_service())
         self.apply_selection(selection, session, self.running)

@@ -17,7 +17,6 @@ from afkit.facility.pod_rules import MAIN
 from afkit.hub import people
 from afkit.hub.dask import has_service
 from afkit.hub.ending import Ending
-from afkit.hub.environment import dask_setting
 from afkit.hub.kubernetes import hooks, words
 from afkit.hub.kubernetes.cluster import Cluster, cluster_of
 from afkit.hub.kubernetes.configured import configured_pod
@@ -112,6 +111,10 @@ class AfkitKubeSpawner(AfkitMixin, KubeSpawner):
     async def load_user_options(self) -> None:
         """Nothing: the choice was applied when it was judged, and KubeSpawner's profiles are not used."""
 
+    def dask_service(self) -> str:
+        """Where a pod reaches the Dask service, if the hub has one."""
+        return dask_url(self.desk.facility) if has_service(self.desk.app) else ""
+
     def apply_selection(self, selection: Selection, session: Session, running: Running) -> None:  # noqa: ARG002  # of the mixin
         """Assign every trait that a choice decides; the Pod itself is made from the choice when the server starts."""
         facility = self.desk.facility
@@ -171,9 +174,7 @@ class AfkitKubeSpawner(AfkitMixin, KubeSpawner):
         """Everything of the server, as it is sent."""
         if self.running is None:
             raise RuntimeError("a server starts without a choice")
-        service = dask_url(plan.facility) if has_service(self.desk.app) else ""
-        dask = dask_setting(self.desk.offer(self.user, self.name), plan.selection, service)
-        secret, own = hub_environment(self, self.running, dask)
+        secret, own = hub_environment(self, self.running, self.dask)
         base = await configured_pod(self)
         site = Site(self.pod_name, hooks.with_env(base, own) if own else base, self.port)
         hook = self.modify_pod_hook
