@@ -15,6 +15,7 @@ __all__ = [
     "AUDIENCE",
     "CHOICE_ANNOTATION",
     "CLUSTER_LABEL",
+    "DEVICES_ANNOTATION",
     "EVERYONE",
     "FACILITY_LABEL",
     "HUB_ISSUER",
@@ -58,6 +59,8 @@ POOL_LABEL: Final = "afkit.io/pool"
 """Labels of Pods: what their choice says."""
 USER_ANNOTATION: Final = "afkit.io/user"
 """Annotation with the login name of that person, which may be no label's value."""
+DEVICES_ANNOTATION: Final = "afkit.io/devices"
+"""Annotation of Pods that claim devices: how many, for a Pod itself says only that it has a claim."""
 CHOICE_ANNOTATION: Final = "afkit.io/choice"
 """Annotation of a server's Pod: the choice that it was made from, as the flat JSON object of ``user_options``."""
 CLUSTER_LABEL: Final = "afkit.io/cluster"

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from afkit.kube.amounts import Amounts, pod_requests
+from afkit.names import DEVICES_ANNOTATION
 
 __all__ = ["CLAIMS", "Project", "events_of", "node", "plain", "pods_of", "requests_of"]
 
 Project = Callable[[Mapping[str, Any]], dict[str, Any] | None]
 
 CLAIMS: Final = "claims of devices"
-"""Counted among a pod's requests: how many claims of devices it has (no resource of Kubernetes has such a name)."""
+"""Counted among a pod's requests: how many devices it claims, of others' pods how many claims (no resource has such a name)."""
 _REQUESTS: Final = "requests"
 _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels", "ownerReferences")
 _POD_SPEC: Final = (
@@ -88,7 +89,7 @@ def _pod(pod: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": _metadata(pod),
         "spec": kept,
         "status": _only(status, _POD_STATUS),
-        _REQUESTS: _taken(spec),
+        _REQUESTS: _taken(spec, _devices(pod)),
     }
 
 
@@ -99,13 +100,19 @@ def _others(pod: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": metadata,
         "spec": _only(spec, ("nodeName",)),
         "status": _only(status, ("phase",)),
-        _REQUESTS: _taken(spec),
+        _REQUESTS: _taken(spec, 0),
     }
 
 
-def _taken(spec: Mapping[str, Any]) -> dict[str, int]:
+def _taken(spec: Mapping[str, Any], devices: int) -> dict[str, int]:
     claims = len(spec.get("resourceClaims") or ())
-    return pod_requests(spec) | ({CLAIMS: claims} if claims else {})
+    return pod_requests(spec) | ({CLAIMS: max(devices, claims)} if claims else {})
+
+
+def _devices(pod: Mapping[str, Any]) -> int:
+    """How many devices one of our pods says that it claims; of a pod of an older version nobody knows."""
+    said = (pod["metadata"].get("annotations") or {}).get(DEVICES_ANNOTATION, "")
+    return int(said) if said.isascii() and said.isdigit() else 0
 
 
 def events_of(wanted: Callable[[str], bool]) -> Project:

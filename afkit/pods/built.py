@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from afkit.facility.model import Facility
 from afkit.facility.pod_rules import MAIN
-from afkit.names import CHOICE_ANNOTATION
+from afkit.names import CHOICE_ANNOTATION, DEVICES_ANNOTATION
 from afkit.pods.merge import merge_pods
 from afkit.pods.objects import marks, metadata
 from afkit.pods.overlay import Choice, Files, files_of, finish, overlay
@@ -92,6 +92,7 @@ def _pod(choice: Choice, site: Site, files: Files, claims_devices: bool) -> dict
         spec["tolerations"] = tolerations
     if claims_devices:
         spec["resourceClaims"] = [{"name": DEVICES, "resourceClaimTemplateName": site.devices_template}]
+        about["annotations"][DEVICES_ANNOTATION] = str(choice.selection.resources.accelerators)
     pod = finish(choice, merge_pods(base, made.pod), made.hows)
     probe, container = startup_probe(choice.facility, choice.session.cvmfs, site.port), pod["spec"]["containers"][0]
     if "exec" in probe or "startupProbe" not in container:

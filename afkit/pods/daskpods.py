@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from afkit.errors import IncompatibleError
 from afkit.facility.model import Facility
+from afkit.names import DEVICES_ANNOTATION
 from afkit.pods.environment import literal
 from afkit.pods.layers import Session, session_of
 from afkit.pods.overlay import Choice, Files, files_of, finish, overlay
@@ -105,6 +106,7 @@ def worker_template(cluster: Cluster, group: WorkerGroup) -> Object:
     main["env"] = [*main["env"], name]
     if cluster.devices(group) is not None:
         spec["resourceClaims"] = [{"name": DEVICES, "resourceClaimTemplateName": f"{cluster.name}-{group.name}-devices"}]
+        pod["metadata"]["annotations"][DEVICES_ANNOTATION] = str(selection.resources.accelerators)
     labels = {"dask.org/component": "worker", "dask.org/workergroup-name": f"{cluster.name}-{group.name}"}
     _label(cluster, pod, {**labels, "sidecar.istio.io/inject": "false"})
     return pod

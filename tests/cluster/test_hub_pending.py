@@ -215,7 +215,11 @@ def test_doctor_names_every_contradiction_beforehand(contrary: Facility, kubecon
         contrary.api.merge(secret, {"data": {"absent": absent}})
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert {name: check["message"] for name, check in checks.items() if check["state"] != "ok"} == {
-        **{f"pool {name}": f"No node has the label pool.example.org/{name}=true." for name in ("tainted", "fragile", "unlabelled")},
+        **{
+            f"pool {name}": f"No node has the label pool.example.org/{name}=true."
+            for name in ("tainted", "fragile", "devices", "unlabelled")
+        },
+        "device classes": "There is no DeviceClass gpu.example.org, which pool devices names.",
         "runtime classes": "There is no RuntimeClass no-such-runtime, which pool classless names.",
         "priority classes": "There is no PriorityClass no-such-rank, which profile unranked names.",
         "storage classes": "There is no StorageClass no-such-class, which unprovided names.",

@@ -16,7 +16,7 @@ PYTHON = sys.executable
 OLDEST = ".venv-oldest/bin/python"
 LISTED = ("tests/contract", "tests/hub", "tests/up", "tests/session", "tests/lab")
 """Where tests of the oldest supported hub and Dask are: the contract seams, and tests marked ``oldest``."""
-LONG = ("bad_input", "exact", "foreign", "how_to", "kills", "leaves_nothing", "names", "oldest", "pending", "registry")
+LONG = ("bad_input", "devices", "exact", "foreign", "how_to", "kills", "leaves_nothing", "names", "oldest", "pending", "registry")
 """Tests of the facility in its pods that take half an hour on two cores: a part of ``make test-full``, on a cluster of their own."""
 
 

@@ -9,6 +9,7 @@ from afkit.facility.model import Accelerator
 from afkit.kube.amounts import amounts, pod_requests
 from afkit.kube.inventory import inventory, inventory_without_nodes
 from afkit.kube.nodes import nodes_of, tolerates, untolerated
+from afkit.names import DEVICES_ANNOTATION, FACILITY_LABEL
 from afkit.policy.model import PoolState
 from tests.unit.kube.worlds import GPU, facility, gpu_node, gpu_pool, node, pod, pool, uses
 
@@ -106,11 +107,20 @@ def test_an_autoscaler_adds_what_it_may():
     assert inventory(unknown, uses([])).pools["gpu"] == PoolState(free=None)
 
 
-def test_devices_are_counted_by_claims():
-    unit = Accelerator(vendor="nvidia", device_class="gpu.nvidia.com", per_node=2)
+def test_devices_are_counted_by_what_our_pods_say_and_by_claims():
+    unit = Accelerator(vendor="nvidia", device_class="gpu.nvidia.com", per_node=4)
     file = facility(gpu_pool("gpu", accelerator=unit))
-    claiming = pod("a", node="n1", spec={"nodeName": "n1", "resourceClaims": [{"name": "accelerator"}]})
-    assert inventory(file, uses([node("n1", "gpu")], claiming)).pools["gpu"] == PoolState(free=1, most=1)
+
+    def claiming(says: str = "", *, ours: bool = True) -> PoolState:
+        metadata = {"annotations": {DEVICES_ANNOTATION: says}} if says else {}
+        spec = {"nodeName": "n1", "resourceClaims": [{"name": "accelerator"}]}
+        more = metadata if not ours else {"labels": {FACILITY_LABEL: "obs"}, **metadata}
+        return inventory(file, uses([node("n1", "gpu")], pod("a", spec=spec, metadata=more, ours=ours))).pools["gpu"]
+
+    assert claiming() == PoolState(free=3, most=3)
+    assert claiming("3") == PoolState(free=1, most=1)
+    assert claiming("3", ours=False) == PoolState(free=3, most=3)
+    assert claiming("many") == claiming("-3") == PoolState(free=3, most=3)
     blind = facility(gpu_pool("gpu", accelerator=Accelerator(vendor="nvidia", device_class="gpu.nvidia.com")))
     assert inventory(blind, uses([node("n1", "gpu")])).pools["gpu"] == PoolState(free=None)
 
