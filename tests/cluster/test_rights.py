@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,15 @@ from afkit.kube.client import Kubernetes
 from afkit.kube.kinds import kind_of, path_of
 from afkit.pods.layout import MANIFESTS
 from afkit.render.manifests import manifests
+from afkit.render.policies import policies
 from afkit.render.table import CLUSTER, HUB_NAMESPACE, USER_NAMESPACE, rights_table
 from afkit.render.z2jh import objects as objects_of_z2jh
 from afkit.services.namespaces.keeper import Keeper, Tenant, tenant
 from tests.cluster.calls import caller
-from tests.cluster.site import Site, denied, put, refused, secret, site as whole_site, soon
+from tests.cluster.site import Site, denied, in_force, put, refused, secret, site as whole_site, soon
 from tests.unit.render.rendering import SETTINGS, files, loaded
 from tools.kubernetes.api import Api, ApiError
+from tools.kubernetes.cluster import Cluster
 
 HUB, PROVISIONER, DASK, SESSION = "afkit-hub", "afkit-namespaces", "afkit-dask", "afkit-session"
 OTHER = "rights-stranger"
@@ -545,3 +547,33 @@ def test_a_token_for_the_services_opens_no_api_server(site: Site, ada: Tenant) -
     with pytest.raises(ApiError) as caught:
         caller(file)("GET", "/api/v1/namespaces")
     assert caught.value.status == 401
+
+
+def test_with_audit_what_breaks_a_rule_is_let_through_and_noted(site: Site, provisioner: Call, cluster: Cluster) -> None:
+    """Last of this file: for a moment the facility's policies refuse nothing."""
+    facility, begin = site.facility, cluster.layout.audit.stat().st_size
+    assert facility.kubernetes is not None
+    audited = replace(facility, kubernetes=replace(facility.kubernetes, policies="audit"))
+    bindings = [one for one in policies(audited, MANIFESTS) if one["kind"] == "ValidatingAdmissionPolicyBinding"]
+    path, person = "/api/v1/persistentvolumes?dryRun=All", other_person(site)
+    try:
+        for one in bindings:
+            put(site.api, one)
+        for mount, source in WRONG:
+            soon(lambda mount=mount, source=source: _taken(lambda: provisioner("POST", path, volume_of(person, mount, **source))))  # type: ignore[misc]
+        with cluster.layout.audit.open("rb") as log:
+            log.seek(begin)
+            events = [json.loads(line) for line in log.read().rpartition(b"\n")[0].splitlines()]
+        noted = [one["annotations"]["validation.policy.admission.k8s.io/validation_failure"] for one in events if _let_through(one)]
+        assert len(noted) >= len(WRONG)
+        assert all('"policy":"afkit-rights' in one for one in noted), noted[0]
+    finally:
+        for one in policies(facility, MANIFESTS):
+            put(site.api, one)
+        in_force(site)
+
+
+def _let_through(event: Mapping[str, Any]) -> bool:
+    """Whether a call was answered although a policy judged against it."""
+    about = event.get("annotations") or {}
+    return event["responseStatus"]["code"] < 400 and "validation.policy.admission.k8s.io/validation_failure" in about
