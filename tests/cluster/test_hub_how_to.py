@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from afkit.facility.load import load_facility
 from tests.cluster.conftest import say
 from tests.cluster.listed import Listed
 from tests.cluster.others import Facility
+from tests.cluster.site import clear
 from tests.hub.harness import until
 from tests.support.secrets import Secrets
 from tests.support.snippets import AFKIT, ROOT, snippets
@@ -80,12 +82,19 @@ def test_the_how_to_word_by_word(cluster: Cluster, tmp_path: Path, secrets_seen:
         "[10.0.0.0/8]": "[198.18.0.0/15, 203.0.113.0/24]",
     }
     reader = Reader(cluster, tmp_path, names)
-    what_the_cluster_has(cluster)
+    with what_the_cluster_has(cluster, tmp_path / "facility.yaml"):
+        follow(reader, cluster, secrets_seen)
+    until(lambda: listed.everything() == before, 60, "everything is as before")
+
+
+def follow(reader: Reader, cluster: Cluster, secrets_seen: Secrets) -> None:
+    """From the page's first block to its last."""
+    folder = reader.folder
     # as the page has it, since an image that was imported has no digest
     reader.write("facility.yaml", ours=False)
     reader.do("afkit check")
     file = reader.write("facility.yaml")
-    claim(cluster, file, tmp_path)
+    claim(cluster, file, folder)
     reader.do("kubectl create namespace")
     bound = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/data"
     cluster.api.until(bound, lambda found: (found or {}).get("status", {}).get("phase") == "Bound")
@@ -93,7 +102,7 @@ def test_the_how_to_word_by_word(cluster: Cluster, tmp_path: Path, secrets_seen:
     reader.do("afkit render facility.yaml --target manifests")
     known = kept(cluster)
     secrets_seen.add(known["password"], known["token"])
-    (tmp_path / "authenticator.py").write_text(
+    (folder / "authenticator.py").write_text(
         site.CONFIGURATION.format(password=known["password"], token=known["token"], scopes=site.SCOPES)
     )
     assert "successfully rolled out" in reader.do("kubectl -n af-system create secret generic afkit-hub")
@@ -104,16 +113,27 @@ def test_the_how_to_word_by_word(cluster: Cluster, tmp_path: Path, secrets_seen:
     )
     print(reader.do("afkit doctor"))
     reader.do("kubectl delete -f rendered")
-    cluster.api.delete("/api/v1/persistentvolumes/physics-data")
-    cluster.api.delete("/apis/storage.k8s.io/v1/storageclasses/shared")
-    cluster.api.merge("/api/v1/nodes/node-0", {"metadata": {"labels": {"pool.example.org/name": None}}})
-    until(lambda: listed.everything() == before, 60, "everything is as before")
 
 
-def what_the_cluster_has(cluster: Cluster) -> None:
-    """A node of the pool, and a storage class for homes: what the page asks of a cluster."""
+@contextmanager
+def what_the_cluster_has(cluster: Cluster, file: Path) -> Iterator[None]:
+    """A node of the pool, and a storage class for homes: what the page asks of a cluster. Afterwards nothing of it is left.
+
+    Where a step of the page fails, the facility that it has made until then is taken away too.
+    """
     cluster.api.merge("/api/v1/nodes/node-0", {"metadata": {"labels": {"pool.example.org/name": "cpu"}}})
     cluster.api.apply("/apis/storage.k8s.io/v1/storageclasses/shared", storage_class("shared", default=False))
+    try:
+        yield
+    except BaseException:
+        if file.exists():
+            clear(cluster.api, load_facility(file))
+        cluster.api.delete(f"/api/v1/namespaces/{NAMESPACE}")
+        raise
+    finally:
+        cluster.api.delete("/api/v1/persistentvolumes/physics-data")
+        cluster.api.delete("/apis/storage.k8s.io/v1/storageclasses/shared")
+        cluster.api.merge("/api/v1/nodes/node-0", {"metadata": {"labels": {"pool.example.org/name": None}}})
 
 
 def claim(cluster: Cluster, file: Path, folder: Path) -> None:
