@@ -177,6 +177,9 @@ class Facility:
             return subprocess.Popen(words, env=environ, stdout=log, stderr=log, cwd=folder, start_new_session=True)
 
     def _level(self, made: Made) -> None:
+        if made.ended:
+            # while its scheduler was asked
+            return
         for group in made.groups:
             there = sum(home == group["name"] for home, _ in made.workers.values())
             for _ in range(group["wanted"] - there):
