@@ -1,8 +1,8 @@
 """What ``make check``, ``make test`` and ``make test-full`` run, as data.
 
 The order is designed: a stage starts as soon as a lane is free and all stages that it comes after have ended well; the
-fast ones stand first, so that a plain mistake shows within seconds. Preparations start at once, beside everything else; what is
-not in the caches leaves the processors to the fast tests for two minutes.
+fast ones stand first, so that a plain mistake shows within seconds. Preparations start at once, beside everything else; but for
+a cluster's programs, what is not in the caches leaves the processors to the fast tests for two minutes.
 """
 
 from __future__ import annotations
@@ -64,12 +64,15 @@ def test_full() -> tuple[Stage, ...]:
 
 
 def prepare() -> tuple[Stage, ...]:
-    """What takes long and stands in nobody's way: a cluster's programs, images, the second environment, the pages of the documentation."""
+    """What takes long: a cluster's programs, images, the second environment, the pages of the documentation.
+
+    Where the programs are not in the cache, the longest path leads through them: then they take a lane until they are built.
+    """
     programs = (PYTHON, "-m", "tools.kubernetes", "build", "--where-possible")
     images = (PYTHON, "-m", "tools.images", "build", "--where-possible")
     fill = ("sh", "tools/with-python", "tools/environment.py", "oldest")
     return (
-        Stage("programs", programs, idle=True),
+        Stage("programs", programs),
         Stage("image-files", images, idle=True),
         Stage("platforms", (*images, "--all-platforms"), after=("image-files",), idle=True),
         Stage("oldest", fill, idle=True),
