@@ -142,7 +142,10 @@ class Starts:
             if self._parallel > 1:
                 await self._ended.wait()
 
-        spawner._run_apply_user_options, spawner.stop = applied, stopped
+        async def unasked(*_: Any) -> None:
+            pass
+
+        spawner._run_apply_user_options, spawner.stop, spawner.answered = applied, stopped, unasked
         spawner.start = lambda one: asyncio.ensure_future(returned(one, start(one)))
 
     async def run(self) -> dict[str, Any]:

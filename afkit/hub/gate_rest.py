@@ -21,7 +21,7 @@ from afkit.errors import LimitExceededError, MalformedError, RequestError
 from afkit.hub.bodies import check_arguments, check_fields, check_size, check_title, parse_object, server_request
 from afkit.hub.desk import Asked, Desk, Via
 from afkit.hub.fields import check_body, check_numbers
-from afkit.hub.refusal import HEADER, AlreadyRunning, Refused, answer, log_error, reason_of
+from afkit.hub.refusal import HEADER, AlreadyRunning, Refused, ServerFailed, answer, log_error, reason_of
 
 if TYPE_CHECKING:
     from jupyterhub.apihandlers.base import APIHandler as _Handler
@@ -213,9 +213,11 @@ def admit(handler: Any, user: Any, server: str, options: object, via: Via = "res
 
 
 async def uncancelled(start: Awaitable[Any]) -> Any:
-    """Wait for a start. When somebody stops the server meanwhile, that is a 409 and not an error of the hub."""
+    """Wait for a start. When somebody stops the server meanwhile, that is a 409 and not an error of the hub; nor is silence."""
     try:
         return await start
+    except TimeoutError:
+        raise ServerFailed("The server was started, but it did not answer the hub in time.") from None
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():

@@ -77,7 +77,7 @@ def test_the_hub_counts_devices(contrary: Facility) -> None:
         until(lambda: allocated(hub, "ada"), 30, "three of four are taken")
 
         def refused() -> str:
-            answer = hub.start("grace", CHOICE)
+            answer = hub.start("grace", {**CHOICE, "size": "three"})
             assert answer.headers.get("X-Afkit-Reason") == "no-capacity", answer.text
             return str(answer.json()["message"])
 

@@ -198,6 +198,17 @@ def test_a_secret_that_does_not_exist(contrary: Facility) -> None:
     assert contrary.start("lise", {"profile": "keyless"}).status_code == 201
 
 
+def test_a_server_that_the_hub_does_not_reach(contrary: Facility) -> None:
+    # on a fake node its pod is Ready, and nobody is at its address
+    with node(contrary.cluster, "fragile-2", "pool.example.org/fragile", played=True):
+        start = contrary.begin("lise", {"profile": "unreached"})
+        message = start.failed()
+        assert message.startswith("The server runs, but it does not answer the hub at "), message
+        assert "Ask help@example.org: network policies" in message
+        assert start.seconds < 30
+        only_homes_are_left(contrary, "lise")
+
+
 # all of it is named before anybody meets it
 
 

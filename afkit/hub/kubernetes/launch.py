@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from afkit.errors import AfkitError, DeadlineError, KubernetesError
 from afkit.hub.kubernetes import words
@@ -14,6 +15,7 @@ from afkit.hub.kubernetes.cluster import Cluster
 from afkit.hub.kubernetes.making import Maker, is_ours
 from afkit.hub.kubernetes.plan import Plan
 from afkit.hub.kubernetes.podstate import is_gone, is_over, is_ready
+from afkit.hub.probe import answers
 from afkit.kube.deadline import Deadline
 from afkit.kube.watch import Key
 from afkit.pods.server import ServerObjects
@@ -109,6 +111,19 @@ class Launch:
         if found is None or not is_ready(found):
             raise words.ended_early(self._cluster, self._key, self._plan, self._last)
         return found
+
+    async def answered(self, url: str, path: str, seconds: float) -> None:
+        """The server answers the hub too, within so many seconds: its node alone has asked it until now. Raises `PlatformError`.
+
+        The hub's own wait would end in an error of the hub, and say nothing of why.
+        """
+        place, deadline = urlsplit(url), self._deadline.sooner(seconds)
+        while not await answers(place.hostname or "", place.port or 80, path):
+            if not is_ready(self._cluster.pods.objects.get(self._key)):
+                raise words.ended_early(self._cluster, self._key, self._plan, self._last)
+            if deadline.passed:
+                raise words.unreached(f"{place.hostname}:{place.port}", self._plan.facility.contact)
+            await asyncio.sleep(_PAUSE)
 
     def _settled(self, pod: Mapping[str, Any] | None) -> bool:
         """Whether the pod is ready or over; what is heard of it last says why it is gone."""

@@ -157,6 +157,7 @@ class AfkitKubeSpawner(AfkitMixin, KubeSpawner):
             if self.after_pod_created_hook:
                 await hooks.called(self.after_pod_created_hook, self, made)
             pod = await launch.wait()
+            await self.answered(launch, str(self._get_pod_url(pod)))
         except AfkitError as error:
             failure = await self._failure(launch, error)
             await launch.undo(_CLEAR / 2)
@@ -169,6 +170,11 @@ class AfkitKubeSpawner(AfkitMixin, KubeSpawner):
         self.pod_id = pod["metadata"]["uid"]
         self._listen()
         return str(self._get_pod_url(pod))
+
+    async def answered(self, launch: Launch, url: str) -> None:
+        """Wait until the server at ``url`` answers the hub. For subclasses. Raises `PlatformError`."""
+        if not self.internal_ssl:
+            await launch.answered(url, f"{self.server.base_url}api", self.http_timeout)
 
     async def _objects(self, plan: Plan) -> ServerObjects:
         """Everything of the server, as it is sent."""

@@ -18,7 +18,7 @@ from afkit.kube.pending_model import claims_of
 from afkit.kube.watch import Key
 from afkit.quantities import format_duration
 
-__all__ = ["end_of", "ended_early", "failure", "hopeless", "last_lines", "pending", "soon", "steps", "stuck"]
+__all__ = ["end_of", "ended_early", "failure", "hopeless", "last_lines", "pending", "soon", "steps", "stuck", "unreached"]
 
 Pod = Mapping[str, Any]
 Events = Sequence[Mapping[str, Any]]
@@ -70,6 +70,13 @@ def ended_early(cluster: Cluster, key: Key, plan: Plan, last: Pod | None) -> Pla
     """Why the server's pod ended before it was ready. ``last``: as it was last seen."""
     found = pending(cluster, key, plan) if key in cluster.pods.objects else explain_gone(last)
     return PlatformError(found.sentence, found.hint)
+
+
+def unreached(address: str, contact: str) -> PlatformError:
+    """That a server runs which the hub does not reach at ``HOST:PORT``."""
+    whom = f"Ask {contact}" if contact else "Ask the administrators"
+    hint = f"{whom}: network policies, or the cluster's network, may keep the hub away from servers' pods."
+    return PlatformError(f"The server runs, but it does not answer the hub at {address}.", hint)
 
 
 def failure(error: AfkitError, cluster: Cluster, key: Key, plan: Plan) -> str:
