@@ -6,6 +6,7 @@ Source: facility-file.md, ``key_claim``, ``username_claim``, ``username``. The n
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from afkit.errors import IdentityError
@@ -83,6 +84,7 @@ def _name_claim(issuer: Issuer, claims: Claims) -> str:
     return _key_claim(issuer, claims) if issuer.dialect == "hub" else issuer.username_claim
 
 
+@lru_cache(maxsize=4096)
 def _flaw(name: str) -> str:
     if _GOOD.fullmatch(name) is None:
         if not name:
