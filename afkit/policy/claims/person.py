@@ -47,12 +47,7 @@ def name_of(issuer: Issuer, claims: Claims, key: str) -> str:
     check_name(value)
     if issuer.username == "{value}":
         return value
-    local = value.partition("@")[0]
-    if "{local}" in issuer.username:
-        check_name(local)
-    # filled once: what a person brings is never filled again
-    filling = {"value": value, "local": local}
-    name = _BLANK.sub(lambda blank: filling[blank[1]], issuer.username)
+    name = _filled(issuer.username, value)
     check_name(name)
     return name
 
@@ -70,6 +65,18 @@ def check_person(issuer: Issuer, claims: Claims) -> None:
     who = claims.get("sub")
     if who is not None and issuer.dialect != "hub" and who in (issuer.client_id, claims.get("azp"), claims.get("client_id")):
         raise IdentityError("These are the claims of a program, not of a person.", "Log in with a browser.", reason="not-a-person")
+
+
+def _filled(template: str, value: str) -> str:
+    """The template with its blanks filled, once: what a person brings is never filled again."""
+    if "{local}" not in template:
+        return template.replace("{value}", value)
+    local = value.partition("@")[0]
+    check_name(local)
+    if "{value}" not in template:
+        return template.replace("{local}", local)
+    filling = {"value": value, "local": local}
+    return _BLANK.sub(lambda blank: filling[blank[1]], template)
 
 
 def _key_claim(issuer: Issuer, claims: Claims) -> str:
