@@ -175,9 +175,16 @@ class NoCapacityError(RequestError):
 
 
 class IdentityError(AfkitError):
-    """Who a person is cannot be established, or the rules of the facility refuse them."""
+    """Who a person is cannot be established, or the rules of the facility refuse them.
+
+    ``reason`` is a stable word; those of claims are `afkit.policy.claims.REASONS`.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, hint: str = "", *, reason: str = "refused") -> None:
+        super().__init__(message, hint)
+        self.reason = reason
 
 
 class PlatformError(AfkitError):

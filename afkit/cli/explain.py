@@ -1,4 +1,4 @@
-"""``afkit explain``: what a person may choose, what not, and why; with ``--set``, the decision on a choice."""
+"""``afkit explain``: what a person may choose, what not, and why; with ``--set``, the decision on a choice; with ``--claims``, a login."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from afkit.cli.asked import add_choice, split_groups, twice
+from afkit.cli.asked import add_choice, person_in, twice
 
 if TYPE_CHECKING:
-    from afkit.facility.model import Facility
-    from afkit.policy.model import Identity
+    from afkit.facility.model import Facility, Issuer
+    from afkit.policy.model import Entitlements, Identity
 
 Paint = Callable[[str, str], str]
 _COLOURS = {"offered": "32", "advertised": "33", "hidden": "31"}
@@ -26,58 +27,88 @@ def configure(parser: argparse.ArgumentParser) -> None:
     person = parser.add_mutually_exclusive_group(required=True)
     person.add_argument("--user", metavar="NAME", help="a person of identity.local, or anybody by login name")
     person.add_argument("--groups", metavar="G,…", help="somebody in these groups: the facility's own, or of an issuer (cms:/cms)")
+    person.add_argument("--claims", metavar="CLAIMS.json", help="somebody whom a provider says this of: claims as one JSON object")
+    parser.add_argument("--issuer", metavar="NAME", help="with --claims: the issuer that they are of (by default the one that they name)")
     add_choice(parser, "a choice to decide on")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the explanation; 1: the choice is refused, 2: the call or the file is wrong."""
+    """Print the explanation; 1: the login or the choice is refused, 2: the call or a file is wrong."""
+    from afkit.errors import CallError
     from afkit.facility.load import load_facility
-    from afkit.policy.capacity import declared
-    from afkit.policy.entitle import entitle
-    from afkit.policy.explain import explanation
-    from afkit.policy.offer import offer
 
-    choice: list[tuple[str, str]] | None = arguments.choice
-    if twice(choice):
-        return _wrong("--set: a key is set twice.")
+    if twice(arguments.choice):
+        raise CallError("--set: a key is set twice.", "Write each once.")
+    if arguments.issuer is not None and arguments.claims is None:
+        raise CallError("--issuer says whose --claims are, and there are none.", "Name groups with their issuer: cms:/cms.")
     facility = load_facility(arguments.file)
-    who = _person(facility, arguments)
-    if isinstance(who, str):
-        return _wrong(who)
-    offered = offer(facility, entitle(facility, who), declared(facility))
-    told = explanation(offered, None if choice is None else dict(choice))
-    told["notes"] = _notes(facility, who, arguments)
-    if arguments.json:
+    told = _of_claims(facility, arguments) if arguments.claims is not None else _of_person(facility, arguments)
+    _show(told, arguments.json)
+    return 1 if "refused" in told or (told["decision"] and not told["decision"]["granted"]) else 0
+
+
+def _show(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
         json.dump(told, sys.stdout, indent=2, ensure_ascii=False)
         print()
     else:
         paint = _paint if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else _plain
         print("\n".join(_lines(told, paint)))
-    return 1 if told["decision"] and not told["decision"]["granted"] else 0
 
 
-def _wrong(message: str) -> int:
-    print(f"afkit explain: {message}", file=sys.stderr)
-    return 2
+def _explained(facility: Facility, entitlements: Entitlements, arguments: argparse.Namespace) -> dict[str, Any]:
+    from afkit.policy.capacity import declared
+    from afkit.policy.explain import explanation
+    from afkit.policy.offer import offer
+
+    choice: list[tuple[str, str]] | None = arguments.choice
+    return explanation(offer(facility, entitlements, declared(facility)), None if choice is None else dict(choice))
 
 
-def _person(facility: Facility, arguments: argparse.Namespace) -> Identity | str:
-    """Who is asked about, or what is wrong with the call. Groups with a colon are claim groups of one issuer."""
-    from afkit.policy.entitle import local_identity
-    from afkit.policy.model import Identity
+def _of_person(facility: Facility, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is told of somebody by name, or by groups (with a colon: claim groups of one issuer)."""
+    from afkit.errors import CallError
+    from afkit.policy.entitle import entitle
 
-    if arguments.user is not None:
-        return local_identity(facility, arguments.user) if arguments.user else "--user is empty."
-    groups, claims, issuers = split_groups(arguments.groups)
-    if len(issuers) > 1:
-        return f"--groups: a person has one issuer, and these groups are of {' and '.join(issuers)}."
-    return Identity("", issuers[0] if issuers else "local", claim_groups=claims, groups=groups)
+    if arguments.user == "":
+        raise CallError("--user is empty.", "Name the person.")
+    who = person_in(facility, arguments.user or "", arguments.groups or "")
+    notes = _notes(facility, who) if arguments.user else []
+    return _explained(facility, entitle(facility, who), arguments) | {"notes": notes}
 
 
-def _notes(facility: Facility, who: Identity, arguments: argparse.Namespace) -> list[str]:
-    if arguments.user is None:
-        return []
+def _of_claims(facility: Facility, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is told of somebody whom a provider says something of: a refusal, or what they may choose."""
+    from afkit.cli.claims_file import read_claims
+    from afkit.policy.claims import admit
+    from afkit.policy.explain import login, refused_login
+
+    issuer = _issuer(facility, arguments)
+    claims, notes = read_claims(arguments.claims), []
+    if issuer is not None and issuer.url and "iss" not in claims:
+        claims["iss"] = issuer.url
+        notes.append(f"The claims do not say which provider they are from (iss); they are read as those of {issuer.name}.")
+    admission = admit(facility, claims, issuer.name if issuer else None)
+    if admission.refusal is not None or admission.entitlements is None:
+        return refused_login(admission) | {"notes": notes}
+    granted = replace(admission.entitlements, ignored=admission.ignored)
+    return _explained(facility, granted, arguments) | {"login": login(admission), "notes": notes}
+
+
+def _issuer(facility: Facility, arguments: argparse.Namespace) -> Issuer | None:
+    """The issuer that is named, or the only one; ``None``: the claims say it themselves."""
+    from afkit.errors import CallError
+
+    issuers = facility.identity.issuers if facility.identity else {}
+    if not issuers:
+        raise CallError(f"{arguments.file} has no issuer, so nobody logs in with claims.", "Describe one under identity.issuers.")
+    if arguments.issuer is not None and arguments.issuer not in issuers:
+        raise CallError(f"{arguments.file} has no issuer {arguments.issuer[:80]!a}.", f"It has {', '.join(issuers)}.")
+    return issuers.get(arguments.issuer or (next(iter(issuers)) if len(issuers) == 1 else ""))
+
+
+def _notes(facility: Facility, who: Identity) -> list[str]:
     notes = []
     local = facility.identity.local if facility.identity else None
     named = any(who.name in group.users for group in facility.groups.values())
@@ -98,11 +129,16 @@ def _paint(standing: str, text: str) -> str:
 
 def _lines(told: dict[str, Any], paint: Paint) -> Iterator[str]:
     admin = ", hub administrator" if told["admin"] else ""
-    yield f"{told['user'] or 'Somebody'}: in {', '.join(told['groups'])}{admin}"
+    yield f"{told['user'] or 'Somebody'}: in {', '.join(told['groups']) or 'no group'}{admin}"
+    if told.get("login"):
+        yield f"  login: {_login(told['login'])}"
     for note in told["notes"]:
         yield f"  note: {note}"
     for one in told["ignored"]:
         yield f"  ignored: {one['why']}"
+    if "refused" in told:
+        yield from _refused(told["refused"], paint)
+        return
     yield f"  limits: {_limits(told['limits'])}"
     for profile in told["profiles"]:
         yield ""
@@ -110,6 +146,20 @@ def _lines(told: dict[str, Any], paint: Paint) -> Iterator[str]:
     if told["decision"] is not None:
         yield ""
         yield from _decision(told["decision"], paint)
+
+
+def _login(login: dict[str, Any]) -> str:
+    ids = login["run_as"]
+    if ids is None:
+        return f"of {login['issuer']}, key {login['key']!a}"
+    more = f", further groups {', '.join(map(str, ids['groups']))}" if ids["groups"] else ""
+    return f"of {login['issuer']}, key {login['key']!a}, runs as user {ids['uid']}, group {ids['gid']}{more}"
+
+
+def _refused(refused: dict[str, Any], paint: Paint) -> Iterator[str]:
+    yield f"{paint('hidden', 'refused')} ({refused['reason']}): {refused['message']}"
+    if refused["hint"]:
+        yield f"  {refused['hint']}"
 
 
 def _profile(profile: dict[str, Any], paint: Paint) -> Iterator[str]:

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from afkit.cli.asked import add_choice, pair, split_groups, twice
+from afkit.cli.asked import add_choice, pair, person_in, split_groups, twice
 
 if TYPE_CHECKING:
     from afkit.facility.model import Facility
@@ -79,18 +79,11 @@ def _objects(facility: Facility, arguments: argparse.Namespace) -> list[dict[str
 
 def _person(facility: Facility, arguments: argparse.Namespace) -> Identity:
     from afkit.errors import CallError
-    from afkit.policy.entitle import local_identity
-    from afkit.policy.model import Identity
 
     if not arguments.user:
         raise CallError("--user is empty.", "Name the person.")
-    groups, claims, issuers = split_groups(arguments.groups)
-    if len(issuers) > 1:
-        raise CallError(f"A person has one issuer, and --groups names {' and '.join(issuers)}.", "Name the groups of one of them.")
-    issuer = _issuer(facility, arguments, issuers)
-    if issuer == "local":
-        return local_identity(facility, arguments.user, groups)
-    return Identity(arguments.user, issuer, arguments.key or arguments.user, claims, groups)
+    issuer = _issuer(facility, arguments, split_groups(arguments.groups)[2])
+    return person_in(facility, arguments.user, arguments.groups, issuer, arguments.key or "")
 
 
 def _issuer(facility: Facility, arguments: argparse.Namespace, named: tuple[str, ...]) -> str:
@@ -99,7 +92,7 @@ def _issuer(facility: Facility, arguments: argparse.Namespace, named: tuple[str,
     from afkit.facility.model import IdentityRules
 
     known = facility.identity or IdentityRules()
-    wanted: str = arguments.issuer or "".join(named)
+    wanted: str = arguments.issuer or "".join(named[:1])
     if wanted:
         if wanted != "local" and wanted not in known.issuers:
             raise CallError(f"The facility has no issuer {wanted!r}.", "Name one of identity.issuers.")

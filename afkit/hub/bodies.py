@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from typing import Any, Final
 
 from afkit.errors import MalformedError
+from afkit.policy.json_text import deepest, one_of_two
 
 __all__ = ["MOST_BYTES", "MOST_LEVELS", "check_arguments", "check_fields", "check_size", "check_title", "parse_object", "server_request"]
 
@@ -22,9 +21,6 @@ MOST_BYTES: Final = 64 * 1024
 MOST_LEVELS: Final = 32
 
 _HINT: Final = 'Send a JSON object such as {"profile": "analysis"}, or nothing.'
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKET: Final = re.compile(rb"[\[\]{}]")
-_STEP: Final = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 _MOST_NUMBER: Final = 2**53
 """Beyond this, JSON numbers of different programs differ, and databases refuse them soon after."""
 
@@ -60,8 +56,7 @@ def check_title(text: str) -> None:
 
 def check_depth(body: bytes) -> None:
     """Raise `MalformedError` for JSON deeper than 32 levels, without parsing it: a parser would stop at its own recursion limit."""
-    steps = (_STEP[bracket] for bracket in _BRACKET.findall(_STRING.sub(b"", body)))
-    if max(accumulate(steps), default=0) > MOST_LEVELS:
+    if deepest(body) > MOST_LEVELS:
         raise MalformedError(f"The body is nested more than {MOST_LEVELS} levels deep.", _HINT)
 
 
@@ -139,9 +134,8 @@ def _int(text: str) -> int:
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
+    twice = one_of_two(pairs, found)
+    if twice is not None:
         raise MalformedError(f"The body has {_shown(twice)} twice.", _HINT)
     return found
 

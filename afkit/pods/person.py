@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
-from afkit.errors import NotEntitledError
-from afkit.facility.model import Facility, RunAs
+from afkit.errors import IdentityError, NotEntitledError
+from afkit.facility.model import Facility
 from afkit.names import HUB_ISSUER, LOCAL_ISSUER, owner, user_namespace
 from afkit.pods.placeholders import Names
+from afkit.policy.ids import Ids, ids_of, run_as_of
 from afkit.policy.model import Entitlements, Identity
 
 __all__ = ["Person", "claims_named", "namespace_of", "person_of"]
 
-_UID: Final = 1000
-_GID: Final = 100
-_MOST: Final = 2**31 - 1
+_USUAL: Final = Ids()
 _NO_CLAIM: Final = "Ask the administrators: your login has to bring this claim."
 
 
@@ -33,11 +32,11 @@ class Person:
     key: str
     owner: str
     namespace: str
-    uid: int = _UID
-    gid: int = _GID
-    fs_gid: int | None = _GID
-    groups: tuple[int, ...] = ()
-    root: bool = False
+    uid: int = _USUAL.uid
+    gid: int = _USUAL.gid
+    fs_gid: int | None = _USUAL.fs_gid
+    groups: tuple[int, ...] = _USUAL.groups
+    root: bool = _USUAL.root
     facility_groups: frozenset[str] = frozenset()
 
     def names(self, server: str = "") -> Names:
@@ -55,18 +54,21 @@ def person_of(facility: Facility, identity: Identity, entitlements: Entitlements
     if not key or "\0" in key:
         raise NotEntitledError("Your login has no key that tells you apart from others for ever.", _NO_CLAIM)
     digest = owner(facility.name, issuer, key)
-    rules, known = _run_as(facility, identity), claims or {}
+    try:
+        ids = ids_of(run_as_of(facility.identity, identity.issuer), claims or {})
+    except IdentityError as error:
+        raise NotEntitledError(error.message, error.hint) from error
     return Person(
         name=identity.name,
         issuer=issuer,
         key=key,
         owner=digest,
         namespace=namespace_of(facility, digest),
-        uid=_UID if rules.uid is None else _user(rules.uid, known),
-        gid=_GID if rules.gid is None else _number("gid", rules.gid, known),
-        fs_gid=_fs_gid(rules.fs_group, known),
-        groups=_groups(rules.groups, known),
-        root=bool(rules.root),
+        uid=ids.uid,
+        gid=ids.gid,
+        fs_gid=ids.fs_gid,
+        groups=ids.groups,
+        root=ids.root,
         facility_groups=frozenset(entitlements.groups),
     )
 
@@ -96,79 +98,3 @@ def _issuer(facility: Facility, identity: Identity) -> str:
     if found is None:
         return identity.issuer
     return HUB_ISSUER if found.dialect == "hub" else found.url or identity.issuer
-
-
-def _run_as(facility: Facility, identity: Identity) -> RunAs:
-    """The rules of the issuer, field by field over those of all."""
-    rules = facility.identity
-    if rules is None:
-        return RunAs()
-    issuer = rules.issuers.get(identity.issuer)
-    if issuer is None:
-        return rules.run_as
-    own = {one.name: getattr(issuer.run_as, one.name) for one in fields(RunAs)}
-    return RunAs(**{name: getattr(rules.run_as, name) if value is None else value for name, value in own.items()})
-
-
-def _user(source: int | str, claims: Mapping[str, Any]) -> int:
-    uid = _number("uid", source, claims)
-    if uid == 0 and isinstance(source, str):
-        raise NotEntitledError(f"The claim {source[:80]!r} of your login says user 0, and nobody runs as root here.", _NO_CLAIM)
-    return uid
-
-
-def _fs_gid(source: int | str | None, claims: Mapping[str, Any]) -> int | None:
-    if source is None:
-        return _GID
-    return None if source == "none" else _number("fs_group", source, claims)
-
-
-def _groups(source: tuple[int, ...] | str | None, claims: Mapping[str, Any]) -> tuple[int, ...]:
-    if source is None or isinstance(source, tuple):
-        return source or ()
-    value = _claim("groups", source, claims)
-    values = value if isinstance(value, list | tuple) else [value]
-    return tuple(dict.fromkeys(_id("groups", source, one) for one in values))
-
-
-def _number(key: str, source: int | str, claims: Mapping[str, Any]) -> int:
-    if isinstance(source, int):
-        return source
-    value = _claim(key, source, claims)
-    # directories give every attribute as a list
-    return _id(key, source, value[0] if isinstance(value, list | tuple) and len(value) == 1 else value)
-
-
-def _claim(key: str, name: str, claims: Mapping[str, Any]) -> Any:
-    value = _found(name, claims)
-    if value is None:
-        raise NotEntitledError(f"Your login has no claim {name[:80]!r}, from which this facility takes your {key}.", _NO_CLAIM)
-    return value
-
-
-def _found(name: str, claims: Mapping[str, Any]) -> Any:
-    """The claim of this name, else what its parts lead to: ``posix.uid`` is ``uid`` in the claim ``posix``.
-
-    Names of claims have points in them themselves, so the longest first part that is there counts.
-    """
-    head, rest = name, ""
-    while head:
-        value = claims.get(head)
-        if value is not None and not rest:
-            return value
-        if isinstance(value, Mapping):
-            value = _found(rest, value)
-            if value is not None:
-                return value
-        head, _, last = head.rpartition(".")
-        rest = f"{last}.{rest}" if rest else last
-    return None
-
-
-def _id(key: str, name: str, value: Any) -> int:
-    """A number, or one in digits: some providers write ids as text."""
-    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_MOST)) else value
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _MOST:
-        message = f"The claim {name[:80]!r} of your login, from which this facility takes your {key}, is no number from 0 to {_MOST}."
-        raise NotEntitledError(message, _NO_CLAIM)
-    return number

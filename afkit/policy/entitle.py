@@ -7,29 +7,48 @@ A person is in a group when any entry of it matches: their login name, a canonic
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final
 
-from afkit.facility.model import Facility, Group
+from afkit.facility.model import Facility
 from afkit.names import EVERYONE
+from afkit.policy.keep import kept
 from afkit.policy.model import Entitlements, Identity, Ignored
 from afkit.policy.text import quoted
 
 __all__ = ["entitle", "from_groups", "hub_identity", "local_identity"]
 
 
+_NOTHING: Final[tuple[Ignored, ...]] = ()
+
+
 def entitle(facility: Facility, identity: Identity) -> Entitlements:
     """The facility's groups of a person, in the order of the file (``everyone`` first), and what counted for nothing."""
-    claims = frozenset(identity.claim_groups)
-    named = frozenset(identity.groups)
-    groups = tuple(group.name for group in facility.groups.values() if group.name in named or _member(group, identity, claims))
-    ignored = (*_unused_claims(facility, identity, claims), *_unknown_groups(facility, named))
-    return _entitlements(facility, identity.name, groups, ignored)
+    members = kept(facility, _Members)
+    found = set(members.of_user.get(identity.name, ()))
+    everybody = members.of_source.get(f"{identity.issuer}:*")
+    found.update(everybody or ())
+    unused = []
+    for claim in identity.claim_groups:
+        led = members.of_source.get(claim)
+        if led is not None:
+            found.update(led)
+        elif everybody is None:
+            unused.append(claim)
+    ignored = _unused(unused) if unused else _NOTHING
+    if identity.groups:
+        found |= facility.groups.keys() & identity.groups
+        ignored += _unknown_groups(facility, frozenset(identity.groups))
+    groups = sorted(found, key=members.places.__getitem__) if len(found) > 1 else found
+    return Entitlements(identity.name, (EVERYONE, *groups), not members.admins.isdisjoint(found), ignored)
 
 
 def from_groups(facility: Facility, user: str, names: Iterable[str]) -> Entitlements:
     """The entitlements of a person whose facility groups are known (the hub keeps them as JupyterHub groups)."""
     named = frozenset(names)
     groups = tuple(name for name in facility.groups if name in named)
-    return _entitlements(facility, user, groups, _unknown_groups(facility, named))
+    admin = any(facility.groups[name].admin for name in groups)
+    return Entitlements(user, (EVERYONE, *groups), admin, _unknown_groups(facility, named))
 
 
 def hub_identity(facility: Facility, name: str, hub_groups: Callable[[], Iterable[str]]) -> Identity:
@@ -52,22 +71,29 @@ def local_identity(facility: Facility, name: str, groups: Iterable[str] = ()) ->
     return Identity(name=name, issuer="local", key=name, groups=(*(people or {}).get(name, ()), *groups))
 
 
-def _entitlements(facility: Facility, user: str, groups: tuple[str, ...], ignored: tuple[Ignored, ...]) -> Entitlements:
-    admin = any(facility.groups[name].admin for name in groups)
-    return Entitlements(user, (EVERYONE, *groups), admin, ignored)
+class _Members:
+    """Which groups a claim group and a login name lead to, and the place of each group in the file."""
+
+    def __init__(self, facility: Facility) -> None:
+        self.places = {name: place for place, name in enumerate(facility.groups)}
+        self.admins = frozenset(name for name, group in facility.groups.items() if group.admin)
+        self.of_source: dict[str, list[str]] = {}
+        self.of_user: dict[str, list[str]] = {}
+        for name, group in facility.groups.items():
+            for source in group.sources:
+                self.of_source.setdefault(source, []).append(name)
+            for user in group.users:
+                self.of_user.setdefault(user, []).append(name)
 
 
-def _member(group: Group, identity: Identity, claims: frozenset[str]) -> bool:
-    everybody = f"{identity.issuer}:*"
-    return identity.name in group.users or any(source in claims or source == everybody for source in group.sources)
-
-
-def _unused_claims(facility: Facility, identity: Identity, claims: frozenset[str]) -> tuple[Ignored, ...]:
+def _unused(claims: Iterable[str]) -> tuple[Ignored, ...]:
     """Claim groups without a group of the facility, in the order of the alphabet: claims have none."""
-    wanted = {source for group in facility.groups.values() for source in group.sources}
-    if f"{identity.issuer}:*" in wanted:
-        wanted |= claims
-    return tuple(Ignored(claim, f"no group of this facility has {quoted(claim)} in its 'from'") for claim in sorted(claims - wanted))
+    return tuple(map(_no_group, sorted(set(claims))))
+
+
+@lru_cache(maxsize=4096)
+def _no_group(claim: str) -> Ignored:
+    return Ignored(claim, f"no group of this facility has {quoted(claim)} in its 'from'")
 
 
 def _unknown_groups(facility: Facility, named: frozenset[str]) -> tuple[Ignored, ...]:

@@ -10,12 +10,13 @@ from typing import Any
 
 from afkit.errors import RequestError, UnknownChoiceError, UnknownOptionError
 from afkit.facility.model import Audience, Facility, RulePath
+from afkit.policy.claims import Admission
 from afkit.policy.model import Allowance, Denial, Item, Offer, ProfileOffer
 from afkit.policy.references import is_typed, matches
 from afkit.policy.select import select
 from afkit.policy.text import listing
 
-__all__ = ["explanation", "place_of"]
+__all__ = ["explanation", "login", "place_of", "refused_login"]
 
 
 def explanation(offer: Offer, asked: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -29,6 +30,31 @@ def explanation(offer: Offer, asked: Mapping[str, str] | None = None) -> dict[st
         "limits": _limits(offer.allowance),
         "profiles": [_profile(offer, each) for each in offer.profiles],
         "decision": None if asked is None else _decision(offer, asked),
+    }
+
+
+def login(admission: Admission) -> dict[str, Any] | None:
+    """Who logs in: issuer, key and ids; ``None`` where the claims do not say."""
+    who = admission.login
+    if not who.key:
+        return None
+    ids = who.ids
+    run_as = ids and {"uid": ids.uid, "gid": ids.gid, "fs_group": ids.fs_gid, "groups": list(ids.groups), "root": ids.root}
+    return {"issuer": who.issuer, "key": who.key, "run_as": run_as}
+
+
+def refused_login(admission: Admission) -> dict[str, Any]:
+    """The JSON of ``afkit explain`` for claims that refuse a login: nothing is offered, what could be read is there."""
+    granted, refusal = admission.entitlements, admission.refusal
+    return {
+        "user": admission.login.name or None,
+        "groups": list(granted.groups) if granted else [],
+        "admin": False,
+        "ignored": [{"value": one.value, "why": one.why} for one in admission.ignored],
+        "profiles": [],
+        "decision": None,
+        "login": login(admission),
+        "refused": refusal and {"reason": refusal.reason, "message": refusal.message, "hint": refusal.hint},
     }
 
 

@@ -21,6 +21,8 @@ _MOST_LISTED: Final = 12
 
 def quoted(text: str) -> str:
     """``text`` in quotes, as ASCII, with everything else escaped, and cut to `MOST_SHOWN` characters."""
+    if len(text) <= MOST_SHOWN and text.isascii() and text.isprintable() and "\\" not in text:
+        return f"'{text}'"
     shown = text[:MOST_SHOWN].encode("unicode_escape").decode("ascii")
     cut = "…" if len(text) > MOST_SHOWN or len(shown) > MOST_SHOWN else ""
     return f"'{shown[:MOST_SHOWN]}{cut}'"

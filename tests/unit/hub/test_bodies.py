@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -125,3 +126,13 @@ def test_numbers_of_an_address_are_short_enough_for_a_database() -> None:
     for query, path in (({"offset": [b"9" * 20]}, []), ({"id": [b"sc_" + b"9" * 20]}, []), ({}, ["ada", "a" + "9" * 20])):
         with pytest.raises(MalformedError):
             check_numbers(query, path)
+
+
+@pytest.mark.parametrize("start", [b'{"a": "', b'"', b'["'])
+def test_a_text_that_never_ends_is_looked_at_once(start: bytes) -> None:
+    """A regular expression that begins anew at each quote takes more than a minute for this, and the hub waits as long."""
+    body = start + b'\\"' * ((MOST_BYTES - len(start)) // 2)
+    begun = time.process_time()
+    with pytest.raises(MalformedError, match="not JSON"):
+        parse_object(body)
+    assert time.process_time() - begun < 10
