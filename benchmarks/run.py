@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-NAMES = ("imports", "resolver", "form", "server", "images", "local_cluster", "hub", "load", "render", "ready")
+NAMES = ("imports", "resolver", "form", "server", "images", "claims", "local_cluster", "hub", "load", "render", "ready")
 
 
 def main(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from afkit.cli.asked import add_choice, person_in, twice
 
 if TYPE_CHECKING:
-    from afkit.facility.model import Facility
+    from afkit.facility.model import Facility, Issuer
     from afkit.policy.model import Entitlements, Identity
 
 Paint = Callable[[str, str], str]
@@ -44,14 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
         raise CallError("--issuer says whose --claims are, and there are none.", "Name groups with their issuer: cms:/cms.")
     facility = load_facility(arguments.file)
     told = _of_claims(facility, arguments) if arguments.claims is not None else _of_person(facility, arguments)
-    if arguments.json:
+    _show(told, arguments.json)
+    return 1 if "refused" in told or (told["decision"] and not told["decision"]["granted"]) else 0
+
+
+def _show(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
         json.dump(told, sys.stdout, indent=2, ensure_ascii=False)
         print()
     else:
         paint = _paint if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else _plain
         print("\n".join(_lines(told, paint)))
-    refused = "refused" in told or (told["decision"] and not told["decision"]["granted"])
-    return 1 if refused else 0
 
 
 def _explained(facility: Facility, entitlements: Entitlements, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -78,25 +81,31 @@ def _of_person(facility: Facility, arguments: argparse.Namespace) -> dict[str, A
 def _of_claims(facility: Facility, arguments: argparse.Namespace) -> dict[str, Any]:
     """What is told of somebody whom a provider says something of: a refusal, or what they may choose."""
     from afkit.cli.claims_file import read_claims
-    from afkit.errors import CallError
     from afkit.policy.claims import admit
     from afkit.policy.explain import login, refused_login
+
+    issuer = _issuer(facility, arguments)
+    claims, notes = read_claims(arguments.claims), []
+    if issuer is not None and issuer.url and "iss" not in claims:
+        claims["iss"] = issuer.url
+        notes.append(f"The claims do not say which provider they are from (iss); they are read as those of {issuer.name}.")
+    admission = admit(facility, claims, issuer.name if issuer else None)
+    if admission.refusal is not None or admission.entitlements is None:
+        return refused_login(admission) | {"notes": notes}
+    granted = replace(admission.entitlements, ignored=admission.ignored)
+    return _explained(facility, granted, arguments) | {"login": login(admission), "notes": notes}
+
+
+def _issuer(facility: Facility, arguments: argparse.Namespace) -> Issuer | None:
+    """The issuer that is named, or the only one; ``None``: the claims say it themselves."""
+    from afkit.errors import CallError
 
     issuers = facility.identity.issuers if facility.identity else {}
     if not issuers:
         raise CallError(f"{arguments.file} has no issuer, so nobody logs in with claims.", "Describe one under identity.issuers.")
     if arguments.issuer is not None and arguments.issuer not in issuers:
         raise CallError(f"{arguments.file} has no issuer {arguments.issuer[:80]!a}.", f"It has {', '.join(issuers)}.")
-    claims, notes = read_claims(arguments.claims), []
-    issuer = arguments.issuer or (next(iter(issuers)) if len(issuers) == 1 else None)
-    if issuer is not None and "iss" not in claims and issuers[issuer].url:
-        claims["iss"] = issuers[issuer].url
-        notes.append(f"The claims do not say which provider they are from (iss); they are read as those of {issuer}.")
-    admission = admit(facility, claims, issuer)
-    if admission.refusal is not None or admission.entitlements is None:
-        return refused_login(admission) | {"notes": notes}
-    granted = replace(admission.entitlements, ignored=admission.ignored)
-    return _explained(facility, granted, arguments) | {"login": login(admission), "notes": notes}
+    return issuers.get(arguments.issuer or (next(iter(issuers)) if len(issuers) == 1 else ""))
 
 
 def _notes(facility: Facility, who: Identity) -> list[str]:

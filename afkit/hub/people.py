@@ -45,8 +45,12 @@ def entitlements(
 
 
 def identity(facility: Facility, name: str, hub_groups: Callable[[], Iterable[str]] = tuple, *, only_local: bool = False) -> Identity:
-    """Who one of the hub's users is; arguments and errors are those of `entitlements`."""
-    if is_local_person(facility, name):
+    """Who one of the hub's users is; arguments and errors are those of `entitlements`.
+
+    Where people are those of JupyterHub's own authenticator (dialect ``hub``), nobody is one of the facility's own by name.
+    """
+    issuers = facility.identity.issuers.values() if facility.identity else ()
+    if is_local_person(facility, name) and (only_local or all(issuer.dialect != "hub" for issuer in issuers)):
         return local_identity(facility, name)
     if only_local:
         raise NotEntitledError(

@@ -10,6 +10,7 @@ import pytest
 import afkit
 from afkit import errors
 from afkit.cli.main import COMMANDS, _parser
+from afkit.policy.claims import REASONS
 from tools.docs import generate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,11 @@ def test_every_reason_is_explained() -> None:
     kinds = [getattr(errors, name) for name in errors.__all__]
     reasons = {kind.reason for kind in kinds if isinstance(kind, type) and issubclass(kind, errors.RequestError)}
     assert reasons == set(re.findall(r"^\| `([a-z-]+)` \|", page, re.M))
+
+
+def test_every_reason_of_a_refused_login_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "claims.md").read_text()
+    assert dict(re.findall(r"^\| `([a-z-]+)` \| ([A-Z][^|]*\.) \|$", page, re.M)) == REASONS
 
 
 def test_every_variable_of_a_session_is_in_the_reference() -> None:

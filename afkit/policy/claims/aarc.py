@@ -26,6 +26,8 @@ _URN: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})+", 
 _APART: Final = frozenset("/;:#")
 """What stands between the parts of a canonical group, or of an entitlement: in a name it would make it another group's."""
 _ROLE: Final = "role="
+_MEMBER: Final = "member"
+"""The role that everybody in a group has: it says no more than the group."""
 _NAMESPACE: Final = 3
 """A namespace has at least so many parts: ``urn``, NID, the delegated namespace."""
 
@@ -53,19 +55,25 @@ def entitlement_group(value: str, accepted: tuple[str, ...]) -> tuple[str, str]:
     urn, mark, authority = value.partition("#")
     parts = urn.split(":")
     why = _shape(urn, parts) or _accepted(parts[: _end(parts)], mark, authority, accepted)
-    if why:
-        return "", why
-    names = parts[_end(parts) + 1 :]
-    role = names.pop()[len(_ROLE) :] if names[-1].startswith(_ROLE) else None
-    if not names:
+    return ("", why) if why else _named(parts[_end(parts) + 1 :])
+
+
+def _named(names: Sequence[str]) -> tuple[str, str]:
+    """The group of the names after ``group``, of which the last may be a role; or why it is none."""
+    has_role = names[-1].startswith(_ROLE)
+    written = [*names[:-1], names[-1].removeprefix(_ROLE)]
+    if has_role and len(written) == 1:
         return "", "names a role and no group"
-    decoded = [_decoded(name) for name in (*names, *(() if role is None else (role,)))]
-    wrong = next((name for name, text in zip((*names, role), decoded, strict=False) if text is None), None)
-    if wrong is not None:
-        return "", f"has the name {quoted(wrong)} in it, which is none"
-    group = "/".join(name for name in decoded[: len(names)] if name)
-    role_name = None if role is None else decoded[-1]
-    return (group if role_name in (None, "member") else f"{group};{_ROLE}{role_name}"), ""
+    decoded = []
+    for name in written:
+        text = _decoded(name)
+        if text is None:
+            return "", f"has the name {quoted(name)} in it, which is none"
+        decoded.append(text)
+    if not has_role:
+        return "/".join(decoded), ""
+    group, role = "/".join(decoded[:-1]), decoded[-1]
+    return (group if role == _MEMBER else f"{group};{_ROLE}{role}"), ""
 
 
 def _end(parts: Sequence[str]) -> int:

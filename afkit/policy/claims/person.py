@@ -46,7 +46,12 @@ def name_of(issuer: Issuer, claims: Claims, key: str) -> str:
     check_name(value)
     if issuer.username == "{value}":
         return value
-    name = _filled(issuer.username, value)
+    local = value.partition("@")[0]
+    if "{local}" in issuer.username:
+        check_name(local)
+    # filled once: what a person brings is never filled again
+    filling = {"value": value, "local": local}
+    name = _BLANK.sub(lambda blank: filling[blank[1]], issuer.username)
     check_name(name)
     return name
 
@@ -76,12 +81,6 @@ def _key_claim(issuer: Issuer, claims: Claims) -> str:
 
 def _name_claim(issuer: Issuer, claims: Claims) -> str:
     return _key_claim(issuer, claims) if issuer.dialect == "hub" else issuer.username_claim
-
-
-def _filled(template: str, value: str) -> str:
-    """The template with its blanks filled, once: what a person brings is never filled again."""
-    filling = {"value": value, "local": value.partition("@")[0]}
-    return _BLANK.sub(lambda blank: filling[blank[1]], template)
 
 
 def _flaw(name: str) -> str:
