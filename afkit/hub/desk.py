@@ -17,8 +17,10 @@ from afkit.facility.follow import FacilitySource
 from afkit.facility.model import Facility
 from afkit.hub import events, people, processes
 from afkit.hub.ending import Ending
+from afkit.hub.logins import Logins
 from afkit.hub.place import Place
 from afkit.hub.usage import Ledger, use_of
+from afkit.policy.entitle import entitle
 from afkit.policy.limits import allowance
 from afkit.policy.model import Allowance, Entitlements, Identity, Offer, Selection, Usage
 from afkit.policy.offer import offer
@@ -60,6 +62,8 @@ class Desk:
         self.tasks: list[asyncio.Task[None]] = []
         self.only_local = False
         """Whether the hub's authenticator lets in the facility's local people only."""
+        self.logins: Logins | None = None
+        """Whose login names are, where the hub logs people in through the file's providers."""
 
     @property
     def facility(self) -> Facility:
@@ -72,7 +76,7 @@ class Desk:
 
     def identity(self, user: Any) -> Identity:
         """Who one of the hub's users is. Raises `NotEntitledError` for who is nobody here."""
-        return people.identity(self.facility, user.name, lambda: [group.name for group in user.groups], only_local=self.only_local)
+        return self._identity(self.facility, user)
 
     def allowance(self, user: Any) -> Allowance:
         """A user's limits. Raises `NotEntitledError` for who is nobody here."""
@@ -127,7 +131,13 @@ class Desk:
             self.ledger.release(user.name, server)
 
     def _entitlements(self, facility: Facility, user: Any) -> Entitlements:
-        return people.entitlements(facility, user.name, lambda: [group.name for group in user.groups], only_local=self.only_local)
+        return entitle(facility, self._identity(facility, user))
+
+    def _identity(self, facility: Facility, user: Any) -> Identity:
+        def groups() -> list[str]:
+            return [group.name for group in user.groups]
+
+        return people.identity(facility, user.name, groups, only_local=self.only_local, logins=self.logins)
 
     def _decide(self, asked: Asked, *, gate: str, running: bool, publish: bool = True) -> Selection:
         try:

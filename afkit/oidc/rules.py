@@ -15,7 +15,7 @@ from typing import Any, Final
 from afkit.oidc.jws import Unverified
 from afkit.oidc.reasons import refusal
 
-__all__ = ["ANY_AUDIENCE", "LONGEST", "SKEW", "Trusted", "check_access", "check_login", "check_renewed"]
+__all__ = ["ANY_AUDIENCE", "LONGEST", "SKEW", "Trusted", "check_access", "check_given", "check_login", "check_renewed"]
 
 SKEW: Final = 60
 """Seconds by which the clock of an issuer may be ahead. Behind, there is no grace: what has expired has expired."""
@@ -54,17 +54,20 @@ class Trusted:
 def check_access(token: Unverified, trusted: Trusted, now: float) -> None:
     """Raise `IdentityError` unless it is an access token for here, and it is time."""
     claims = token.claims
-    kind = claims.get("typ")
-    if (
-        any(name in claims for name in _ONLY_ID)
-        or (isinstance(kind, str) and kind.lower() in _NO_ACCESS)
-        or ("nonce" in claims and token.kind != "at+jwt" and kind != "Bearer")
-        or "events" in claims
-    ):
-        raise refusal("wrong-kind", "The token is no access token.")
+    _check_kind(token)
     accepted = {*trusted.audiences, *((ANY_AUDIENCE,) if trusted.any_audience else ())}
     if accepted.isdisjoint(_audiences(claims)):
         raise refusal("audience", "The token is for somebody else.")
+    _check_common(claims, trusted, now)
+
+
+def check_given(token: Unverified, trusted: Trusted, now: float) -> None:
+    """Raise `IdentityError` unless it is an access token that was given to ``client_id``, for whomever, and it is time."""
+    _check_kind(token)
+    claims = token.claims
+    parties = [claims[name] for name in ("azp", "client_id") if name in claims]
+    if not trusted.client_id or not parties or any(party != trusted.client_id for party in parties):
+        raise refusal("audience", "The token was given to another client than this hub.")
     _check_common(claims, trusted, now)
 
 
@@ -81,6 +84,19 @@ def check_renewed(token: Unverified, trusted: Trusted, now: float, subject: str)
     _check_id(token, trusted, now)
     if token.claims.get("sub") != subject:
         raise refusal("wrong-kind", "The token is of somebody else than before.")
+
+
+def _check_kind(token: Unverified) -> None:
+    """Raise `IdentityError` for what is certainly no access token."""
+    claims = token.claims
+    kind = claims.get("typ")
+    if (
+        any(name in claims for name in _ONLY_ID)
+        or (isinstance(kind, str) and kind.lower() in _NO_ACCESS)
+        or ("nonce" in claims and token.kind != "at+jwt" and kind != "Bearer")
+        or "events" in claims
+    ):
+        raise refusal("wrong-kind", "The token is no access token.")
 
 
 def _check_id(token: Unverified, trusted: Trusted, now: float) -> None:

@@ -10,7 +10,7 @@ from afkit.oidc.jws import Unverified, parse
 from afkit.oidc.keys import is_signed_by
 from afkit.oidc.providers import Providers
 from afkit.oidc.reasons import refusal
-from afkit.oidc.rules import Trusted, check_access, check_login, check_renewed
+from afkit.oidc.rules import Trusted, check_access, check_given, check_login, check_renewed
 from afkit.oidc.token import Token
 
 __all__ = ["Verified", "Verifier"]
@@ -62,6 +62,12 @@ class Verifier:
         """The ID token that came when the tokens of ``subject`` were renewed."""
         read, trusted = self._parse(token)
         check_renewed(read, trusted, now, subject)
+        return await self._verified(read, now)
+
+    async def given(self, token: Token, now: float) -> Verified:
+        """An access token that the issuer has given to ``client_id`` itself, for whomever it is. Never for one that somebody brings."""
+        read, trusted = self._parse(token)
+        check_given(read, trusted, now)
         return await self._verified(read, now)
 
     def _parse(self, token: Token) -> tuple[Unverified, Trusted]:

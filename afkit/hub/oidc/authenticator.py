@@ -1,0 +1,166 @@
+"""The authenticator that JupyterHub knows: it holds a child for each issuer of the facility file, and what they have in common."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.auth import Authenticator
+from jupyterhub.utils import url_path_join
+from tornado import web
+from traitlets import Unicode, default
+
+from afkit.errors import IdentityError
+from afkit.facility.model import Facility, Issuer
+from afkit.hub.gate_pages import guarded
+from afkit.hub.known import hubs_issuers
+from afkit.hub.logins import Logins
+from afkit.hub.oidc.child import IssuerAuthenticator, Said
+from afkit.hub.oidc.deciding import Admitted, admitted
+from afkit.hub.oidc.pages import BeginPage, CallbackPage, ChoicePage, refusing
+from afkit.oidc import Providers
+
+__all__ = ["AfkitOIDCAuthenticator"]
+
+_ISSUER = "([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)"
+
+
+class AfkitOIDCAuthenticator(Authenticator):
+    """Logs people in through the OpenID providers of the facility file (``identity.issuers``), which also says who may come in.
+
+    Each login name belongs to the first person who used it, for ever: who that is says the issuer's key of them, never a name
+    or an address. Groups are those of the facility.
+    """
+
+    keys_dir = Unicode(
+        "afkit-issuers",
+        help="""
+        Folder in which the keys of providers are kept, so that a restart while one of them is down changes nothing.
+
+        It is made when it is missing. Nobody but the hub's user may write there: what it has is believed.
+        """,
+    ).tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.providers = Providers(Path(self.keys_dir).absolute() if self.keys_dir else None)
+        self._children: dict[str, IssuerAuthenticator] = {}
+        self._logins: Logins | None = None
+        self._chosen_auto_login = any("auto_login" in self.config.get(section, {}) for section in self.section_names())
+
+    @default("any_allow_config")
+    def _any_allow_config_default(self) -> bool:
+        return True  # the facility file says who may log in
+
+    @default("manage_groups")
+    def _manage_groups_default(self) -> bool:
+        return True
+
+    @default("enable_auth_state")
+    def _enable_auth_state_default(self) -> bool:
+        return bool(os.environ.get("JUPYTERHUB_CRYPT_KEY"))
+
+    @property
+    def logins(self) -> Logins:
+        """Whose login names are."""
+        if self._logins is None:
+            self._logins = Logins(self.parent.db)
+        return self._logins
+
+    def issuers(self) -> Mapping[str, Issuer]:
+        """The providers of the facility file as it stands."""
+        return hubs_issuers(self._facility())
+
+    def child(self, name: str) -> IssuerAuthenticator:
+        """The child of an issuer. Raises a 404 where the file has none of that name."""
+        facility = self._facility()
+        issuer = hubs_issuers(facility).get(name)
+        if issuer is None:
+            raise web.HTTPError(404, "This facility has no such provider.")
+        known = self._children.get(name)
+        if known is None or known.issuer != issuer:
+            known = self._children[name] = IssuerAuthenticator(issuer, facility, self.providers, parent=self)
+        return known
+
+    def look_again(self) -> None:
+        """Whether the login page is left out follows the file: where there is one provider, it is."""
+        if not self._chosen_auto_login:
+            self.auto_login = len(self.issuers()) == 1
+
+    def login_url(self, base_url: str) -> str:
+        """The only provider's, else the page with the choice."""
+        names = list(self.issuers())
+        return str(url_path_join(base_url, *(("oauth_login", names[0]) if len(names) == 1 else ("login",))))
+
+    def get_handlers(self, app: Any) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the hub's own signature
+        """The pages of a login, with the guard that all pages have."""
+        self.look_again()
+        pages = ((r"/login", ChoicePage), (rf"/oauth_login/{_ISSUER}", BeginPage), (rf"/oauth_callback/{_ISSUER}", CallbackPage))
+        return [(route, guarded(page)) for route, page in pages]
+
+    def normalize_username(self, username: str) -> str:
+        """As it is: two names that differ by a letter's case may be two people."""
+        return str(self.username_map.get(username, username))
+
+    def check_allowed(self, username: str, authentication: Any = None) -> bool:  # noqa: ARG002  # as above
+        """Whoever the facility file lets in; where an administrator lists ``allowed_users``, of those only they."""
+        return not self.allowed_users or username in self.allowed_users
+
+    async def authenticate(self, handler: Any, data: Any = None) -> dict[str, Any] | None:  # noqa: ARG002  # as above
+        """Whoever comes back from a provider. Raises a 403 with the reason, a 503 where the provider cannot say."""
+        pending = getattr(handler, "pending", None)
+        if pending is None:
+            return None
+        with refusing():
+            child = self.child(pending.issuer)
+            try:
+                said = await child.redeem(handler, pending)
+                found = self._admitted(child.issuer, said)
+            except IdentityError as error:
+                self.log.info("Login through %s refused, %s: %s", pending.issuer, error.reason, error.message)
+                raise
+        self.log.info("Login of %s through %s, groups %s", found.known.name, pending.issuer, list(found.entitlements.groups))
+        return self._model(found, said)
+
+    def _admitted(self, issuer: Issuer, said: Said) -> Admitted:
+        """Who it is, kept under a name that nobody else has."""
+
+        def known_as(key: str) -> str | None:
+            known = self.logins.of(issuer.url or "", key)
+            return known.name if known else None
+
+        found = admitted(self._facility(), issuer, said.claims, known_as, time.time())
+        self.logins.note(found.known)
+        return found
+
+    def _model(self, found: Admitted, said: Said) -> dict[str, Any]:
+        facility, name = self._facility(), found.known.name
+        return {
+            "name": name,
+            "admin": found.entitlements.admin or name in self.admin_users,
+            "groups": [group for group in found.entitlements.groups if group in facility.groups],
+            "auth_state": {
+                "issuer": found.known.issuer,
+                "key": found.known.key,
+                "verified": found.known.verified,
+                **{key: said.tokens[key] for key in ("access_token", "refresh_token", "id_token", "scope") if key in said.tokens},
+                "expires_at": _expires(said.tokens, found.known.verified),
+                "oauth_user": dict(said.claims),
+            },
+        }
+
+    def _facility(self) -> Facility:
+        desk = self.parent.tornado_settings.get("afkit") if self.parent is not None else None
+        if desk is None:
+            raise RuntimeError("This hub has no facility file: call afkit.hub.configure, or set facility_file of its spawner.")
+        found: Facility = desk.facility
+        return found
+
+
+def _expires(tokens: Mapping[str, Any], now: float) -> float | None:
+    """When the access token ends, in seconds since the epoch; ``None`` where the provider does not say."""
+    life = tokens.get("expires_in")
+    return now + life if isinstance(life, int | float) and not isinstance(life, bool) else None
