@@ -60,7 +60,7 @@ class Provider:
     ``people``: subject → claims, which stand in all tokens and at userinfo, save ``userinfo_only``. ``faults``: address
     (``discovery``, ``jwks``, ``authorize``, ``token``, ``userinfo``, ``introspect``, ``revoke``, ``logout``) → `Fault`. ``edit``:
     the kind of a token (``id``, ``access``) → what changes its claims before they are signed (``userinfo``: of that answer).
-    ``asked``: every request, as method and address.
+    ``asked``: every request, as method and address; ``issued``: every token, for tests that look for them where none may be.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Provider:
         self.life = 3600
         self.skew = 0.0
         self.asked: list[str] = []
+        self.issued: list[str] = []
         self.signers = [Signer(algorithm)]
         self.grants = Grants()
         self._authority = authority
@@ -114,7 +115,9 @@ class Provider:
     def sign(self, kind: str, claims: Mapping[str, Any]) -> str:
         """A token of this provider, by its first key. ``kind`` is ``id`` or ``access``."""
         edited = self.edit.get(kind, dict)(dict(claims))
-        return self.signers[0].sign(edited, {"typ": "at+jwt" if kind == "access" else "JWT", **self.header})
+        made = self.signers[0].sign(edited, {"typ": "at+jwt" if kind == "access" else "JWT", **self.header})
+        self.issued.append(made)
+        return made
 
     def times(self) -> dict[str, int]:
         """``iat``, ``nbf`` and ``exp`` of a token that is made now."""

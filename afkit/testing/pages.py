@@ -118,11 +118,13 @@ class _Pages:
 
     def _granted(self, session: Session) -> web.Response:
         provider = self.provider
+        refresh = provider.grants.refresh_token(session)
+        provider.issued.append(refresh)
         answer = {
             "access_token": self._access(session, session.client, session.scope),
             "token_type": "Bearer",
             "expires_in": provider.life,
-            "refresh_token": provider.grants.refresh_token(session),
+            "refresh_token": refresh,
             "scope": session.scope,
         }
         if "openid" in session.scope.split():
