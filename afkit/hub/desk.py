@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from afkit.errors import MalformedError, RequestError
+from afkit.errors import MalformedError, NotEntitledError, RequestError
 from afkit.facility.follow import FacilitySource
-from afkit.facility.model import Facility
+from afkit.facility.model import Facility, IdentityRules
 from afkit.hub import events, people, processes
 from afkit.hub.ending import Ending
+from afkit.hub.known import standing
 from afkit.hub.logins import Logins
 from afkit.hub.place import Place
 from afkit.hub.usage import Ledger, use_of
@@ -133,6 +135,18 @@ class Desk:
     def _entitlements(self, facility: Facility, user: Any) -> Entitlements:
         return entitle(facility, self._identity(facility, user))
 
+    def _check_login(self, user: Any) -> None:
+        """Raise `NotEntitledError` where the provider has not confirmed a login for too long: nothing new begins with it."""
+        known = self.logins.find(user.name) if self.logins is not None else None
+        if known is None:
+            return
+        worth = standing(known, self.facility.identity or IdentityRules(), time.time())
+        if worth == "over":
+            raise NotEntitledError("Your login is over.", "Log out, and log in again.")
+        if worth == "old":
+            message = "Your login cannot be confirmed now: its provider does not answer. What runs goes on."
+            raise NotEntitledError(message, "Try again in a few minutes.")
+
     def _identity(self, facility: Facility, user: Any) -> Identity:
         def groups() -> list[str]:
             return [group.name for group in user.groups]
@@ -141,6 +155,8 @@ class Desk:
 
     def _decide(self, asked: Asked, *, gate: str, running: bool, publish: bool = True) -> Selection:
         try:
+            if gate == "spawner":  # by now the hub has asked the provider again, whoever starts the server
+                self._check_login(asked.user)
             raw = asked.options if asked.options is not None else saved_options(asked.user, asked.server)
             selection = select(self.offer(asked.user, asked.server, running=running), raw, asked.server)
         except RequestError as error:

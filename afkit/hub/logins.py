@@ -25,6 +25,7 @@ _TABLE: Final = sa.Table(
     sa.Column("key", sa.UnicodeText, nullable=False),
     sa.Column("groups", sa.UnicodeText, nullable=False),
     sa.Column("verified", sa.Float, nullable=False),
+    sa.Column("renews", sa.Boolean, nullable=False),
 )
 """``person`` is a digest of address and key, which are too long for an index."""
 
@@ -39,7 +40,7 @@ class Logins:
         self._by_person: dict[str, Known] = {}
         for row in db.execute(sa.select(_TABLE)).mappings():
             groups = tuple(json.loads(row["groups"]))
-            self._keep(Known(row["name"], row["issuer"], row["url"], row["key"], groups, row["verified"]))
+            self._keep(Known(row["name"], row["issuer"], row["url"], row["key"], groups, row["verified"], row["renews"]))
 
     def find(self, name: str) -> Known | None:
         """Whose a login name is; ``None``: nobody's yet."""
@@ -63,6 +64,7 @@ class Logins:
             "key": known.key,
             "groups": json.dumps(known.groups),
             "verified": known.verified,
+            "renews": known.renews,
         }
         if owner is None:
             self.db.execute(sa.insert(_TABLE).values(name=known.name, person=known.person, **values))

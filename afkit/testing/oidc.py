@@ -60,6 +60,7 @@ class Provider:
     ``people``: subject → claims, which stand in all tokens and at userinfo, save ``userinfo_only``. ``faults``: address
     (``discovery``, ``jwks``, ``authorize``, ``token``, ``userinfo``, ``introspect``, ``revoke``, ``logout``) → `Fault`. ``edit``:
     the kind of a token (``id``, ``access``) → what changes its claims before they are signed (``userinfo``: of that answer).
+    ``lose``: seconds between what the token address does and its answer. ``refreshes``: whether there are refresh tokens.
     ``asked``: every request, as method and address; ``issued``: every token, for tests that look for them where none may be.
     """
 
@@ -83,6 +84,8 @@ class Provider:
         self.describe: dict[str, Any] = {}
         self.life = 3600
         self.skew = 0.0
+        self.lose = 0.0
+        self.refreshes = True
         self.asked: list[str] = []
         self.issued: list[str] = []
         self.signers = [Signer(algorithm)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import html
 import secrets
@@ -114,7 +115,9 @@ class _Pages:
             return refused.answer
         if session is None:
             return web.json_response({"error": "invalid_grant"}, status=400)
-        return self._granted(session)
+        granted = self._granted(session)
+        await asyncio.sleep(self.provider.lose)
+        return granted
 
     def _granted(self, session: Session) -> web.Response:
         provider = self.provider
@@ -124,7 +127,7 @@ class _Pages:
             "access_token": self._access(session, session.client, session.scope),
             "token_type": "Bearer",
             "expires_in": provider.life,
-            "refresh_token": refresh,
+            **({"refresh_token": refresh} if provider.refreshes else {}),
             "scope": session.scope,
         }
         if "openid" in session.scope.split():

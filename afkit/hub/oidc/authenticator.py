@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from tornado import web
 from traitlets import Unicode, default
 
 from afkit.errors import IdentityError
-from afkit.facility.model import Facility, Issuer
+from afkit.facility.model import Facility, IdentityRules, Issuer
 from afkit.hub.gate_pages import guarded
 from afkit.hub.known import hubs_issuers
 from afkit.hub.logins import Logins
 from afkit.hub.oidc.child import IssuerAuthenticator, Said
 from afkit.hub.oidc.deciding import Admitted, admitted
 from afkit.hub.oidc.pages import BeginPage, CallbackPage, ChoicePage, refusing
+from afkit.hub.oidc.renewal import Renewals
 from afkit.oidc import Providers
 
 __all__ = ["AfkitOIDCAuthenticator"]
@@ -49,6 +51,7 @@ class AfkitOIDCAuthenticator(Authenticator):
         self.providers = Providers(Path(self.keys_dir).absolute() if self.keys_dir else None)
         self._children: dict[str, IssuerAuthenticator] = {}
         self._logins: Logins | None = None
+        self._renewals = Renewals(self, self.log)
         self._chosen_auto_login = any("auto_login" in self.config.get(section, {}) for section in self.section_names())
 
     @default("any_allow_config")
@@ -63,6 +66,14 @@ class AfkitOIDCAuthenticator(Authenticator):
     def _enable_auth_state_default(self) -> bool:
         return bool(os.environ.get("JUPYTERHUB_CRYPT_KEY"))
 
+    @default("auth_refresh_age")
+    def _auth_refresh_age_default(self) -> int:
+        return self.rules().refresh
+
+    @default("refresh_pre_spawn")
+    def _refresh_pre_spawn_default(self) -> bool:
+        return True  # a server starts with the groups of now
+
     @property
     def logins(self) -> Logins:
         """Whose login names are."""
@@ -73,6 +84,10 @@ class AfkitOIDCAuthenticator(Authenticator):
     def issuers(self) -> Mapping[str, Issuer]:
         """The providers of the facility file as it stands."""
         return hubs_issuers(self._facility())
+
+    def rules(self) -> IdentityRules:
+        """What the file says of logins."""
+        return self._facility().identity or IdentityRules()
 
     def child(self, name: str) -> IssuerAuthenticator:
         """The child of an issuer. Raises a 404 where the file has none of that name."""
@@ -118,25 +133,32 @@ class AfkitOIDCAuthenticator(Authenticator):
             child = self.child(pending.issuer)
             try:
                 said = await child.redeem(handler, pending)
-                found = self._admitted(child.issuer, said)
+                renews = self.enable_auth_state and isinstance(said.tokens.get("refresh_token"), str)
+                found = self.admitted(child.issuer, said, renews=renews)
             except IdentityError as error:
                 self.log.info("Login through %s refused, %s: %s", pending.issuer, error.reason, error.message)
                 raise
         self.log.info("Login of %s through %s, groups %s", found.known.name, pending.issuer, list(found.entitlements.groups))
-        return self._model(found, said)
+        return self.model(found, said.tokens, said.claims)
 
-    def _admitted(self, issuer: Issuer, said: Said) -> Admitted:
-        """Who it is, kept under a name that nobody else has."""
+    async def refresh_user(self, user: Any, handler: Any = None) -> bool | dict[str, Any]:
+        """What the provider says now, by one renewal at a time for each person. Never raises, and ends no session in an outage."""
+        return await self._renewals.refresh(user, may_end=_is_browser(handler, user))
+
+    def admitted(self, issuer: Issuer, said: Said, *, renews: bool) -> Admitted:
+        """Who it is, kept under a name that nobody else has. ``renews``: the provider can be asked again. Raises `IdentityError`."""
 
         def known_as(key: str) -> str | None:
             known = self.logins.of(issuer.url or "", key)
             return known.name if known else None
 
         found = admitted(self._facility(), issuer, said.claims, known_as, time.time())
+        found = replace(found, known=replace(found.known, renews=renews))
         self.logins.note(found.known)
         return found
 
-    def _model(self, found: Admitted, said: Said) -> dict[str, Any]:
+    def model(self, found: Admitted, tokens: Mapping[str, Any], claims: Mapping[str, Any]) -> dict[str, Any]:
+        """Somebody who was let in, as JupyterHub takes them."""
         facility, name = self._facility(), found.known.name
         return {
             "name": name,
@@ -146,9 +168,9 @@ class AfkitOIDCAuthenticator(Authenticator):
                 "issuer": found.known.issuer,
                 "key": found.known.key,
                 "verified": found.known.verified,
-                **{key: said.tokens[key] for key in ("access_token", "refresh_token", "id_token", "scope") if key in said.tokens},
-                "expires_at": _expires(said.tokens, found.known.verified),
-                "oauth_user": dict(said.claims),
+                **{key: tokens[key] for key in ("access_token", "refresh_token", "id_token", "scope") if key in tokens},
+                "expires_at": _expires(tokens, found.known.verified),
+                "oauth_user": dict(claims),
             },
         }
 
@@ -158,6 +180,11 @@ class AfkitOIDCAuthenticator(Authenticator):
             raise RuntimeError("This hub has no facility file: call afkit.hub.configure, or set facility_file of its spawner.")
         found: Facility = desk.facility
         return found
+
+
+def _is_browser(handler: Any, user: Any) -> bool:
+    """Whether it is the person's own browser that asks: it can be sent to log in."""
+    return handler is not None and handler.get_auth_token() is None and getattr(handler, "_jupyterhub_user", None) is user
 
 
 def _expires(tokens: Mapping[str, Any], now: float) -> float | None:

@@ -82,16 +82,25 @@ class IssuerAuthenticator(OAuthenticator):
         login = await self._verifier.login(_token(tokens, "id_token"), time.time(), nonce=pending.nonce)
         return await self._said(login, tokens)
 
-    async def renew(self, refresh_token: Token, subject: str) -> Said:
-        """The same person anew, by a refresh token that counts no longer afterwards. Errors are those of `redeem`."""
-        tokens = await self._tokens(self.build_refresh_token_request_params(refresh_token.reveal()))
+    async def renew(self, refresh_token: Token) -> dict[str, Any]:
+        """New tokens for a refresh token, which may count no longer from here on: they have to be kept whatever comes next.
+
+        Errors are those of `redeem`; ``login-over`` where the provider has ended the login.
+        """
+        return await self._tokens(self.build_refresh_token_request_params(refresh_token.reveal()))
+
+    async def said_anew(self, tokens: Mapping[str, Any], told: Mapping[str, Any]) -> Said:
+        """What the provider says now of the person of whom it ``told`` these claims before. Errors are those of `redeem`."""
+        subject = told.get("sub", "")
         if "id_token" in tokens:
             login = await self._verifier.renewed(_token(tokens, "id_token"), time.time(), subject=subject)
             return await self._said(login, tokens)
         userinfo = await self._userinfo(_token(tokens, "access_token"))
-        if userinfo.get("sub") != subject:
-            raise IdentityError("The provider says nothing of who you are any more.", _AGAIN, reason="other-subject")
-        return Said({"iss": self.issuer.url, **userinfo}, tokens)
+        if not subject or userinfo.get("sub") != subject:
+            raise IdentityError("The provider says that this is somebody else.", _AGAIN, reason="other-subject")
+        # which profile it follows stands in tokens alone
+        profile = {name: told[name] for name in ("wlcg.ver",) if name in told}
+        return Said({**profile, "iss": self.issuer.url, **userinfo}, tokens)
 
     def build_access_tokens_request_params(self, handler: Any, data: Any = None) -> dict[str, Any]:
         """OAuthenticator's own, without what says who the client is: that is added where it is sent."""
