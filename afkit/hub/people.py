@@ -13,12 +13,14 @@ from typing import Any
 from jupyterhub import orm, roles
 from jupyterhub.utils import maybe_future
 
-from afkit.errors import NotEntitledError
+from afkit.errors import IdentityError, NotEntitledError
 from afkit.facility.model import Facility
 from afkit.hub.known import Known, hubs_issuers, identity_of
 from afkit.hub.logins import Logins
+from afkit.hub.refusal import LoginRefused
 from afkit.policy.entitle import entitle, hub_identity, local_identity
 from afkit.policy.model import Entitlements, Identity
+from afkit.policy.text import ask
 
 __all__ = ["Mirror", "claims", "entitlements", "identity", "is_local_person", "local_people"]
 
@@ -122,6 +124,10 @@ class Mirror:
             granted = self._granted(self._facility, model["name"], told)
         except NotEntitledError:
             return model
+        if self._logins is None and _has_own_authenticator(self._facility) and not _may_log_in(self._facility, granted):
+            error = IdentityError("You are in none of the groups that may log in to this facility.", ask(self._facility))
+            self._log.info("Login of %s refused, not-allowed", model["name"])
+            raise LoginRefused(403, error, "not-allowed")
         more: dict[str, Any] = {"admin": True} if granted.admin else {}
         if told is not None:
             # the hub takes all others from the person
@@ -186,6 +192,16 @@ class Mirror:
             self._log.info("%s is %s administrator of the hub", user.name, "now an" if admin else "no longer an")
             user.admin = admin
         roles.assign_default_roles(self._app.db, entity=user)
+
+
+def _has_own_authenticator(facility: Facility) -> bool:
+    """Whether people are those of JupyterHub's own authenticator, by the file (dialect ``hub``)."""
+    return any(issuer.dialect == "hub" for issuer in (facility.identity.issuers.values() if facility.identity else ()))
+
+
+def _may_log_in(facility: Facility, granted: Entitlements) -> bool:
+    allow = facility.identity.allow if facility.identity else ()
+    return not frozenset(allow).isdisjoint(granted.groups)
 
 
 def _beside(told: Iterable[str], granted: Iterable[str], ours: Container[str]) -> list[str]:

@@ -37,6 +37,9 @@ class AfkitOIDCAuthenticator(Authenticator):
     or an address. Groups are those of the facility.
     """
 
+    of_providers = True
+    """People come from the providers of the facility file."""
+
     keys_dir = Unicode(
         "afkit-issuers",
         help="""

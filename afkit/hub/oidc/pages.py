@@ -13,16 +13,14 @@ from jinja2 import Environment, select_autoescape
 from jupyterhub.handlers.base import BaseHandler
 from jupyterhub.handlers.login import LoginHandler
 from jupyterhub.utils import url_path_join
-from markupsafe import escape
 from oauthenticator.oauth2 import _serialize_state
-from tornado import web
 from tornado.httputil import url_concat
 
-from afkit.errors import AfkitError, IdentityError, PlatformError
+from afkit.errors import IdentityError, PlatformError
 from afkit.hub.oidc.pending import COOKIE, LIFE, Pending, begin, cookie_of, from_cookie, superfluous
-from afkit.hub.refusal import HEADER
+from afkit.hub.refusal import LoginRefused
 
-__all__ = ["BeginPage", "CallbackPage", "ChoicePage", "LoginRefused", "refusing"]
+__all__ = ["BeginPage", "CallbackPage", "ChoicePage", "refusing"]
 
 LAST: Final = "afkit-issuer"
 """Cookie with the name of the issuer through which this browser has logged in last."""
@@ -40,18 +38,6 @@ _CHOICE: Final = Environment(autoescape=select_autoescape(default=True), trim_bl
 </div>
 """
 )
-
-
-class LoginRefused(web.HTTPError):
-    """A login that ended without one: 403 for who is refused, 400 for what is no login, 503 where the provider cannot say."""
-
-    def __init__(self, status: int, error: AfkitError, reason: str) -> None:
-        sentence = f"{error.message} {error.hint}".strip()
-        # tornado would take a percent sign for a place to fill in
-        super().__init__(status, sentence.replace("%", "%%"))
-        self.headers = {HEADER: reason}
-        self.jupyterhub_message = sentence
-        self.jupyterhub_html_message = str(escape(sentence))
 
 
 @contextlib.contextmanager
