@@ -124,15 +124,20 @@ class Mirror:
             granted = self._granted(self._facility, model["name"], told)
         except NotEntitledError:
             return model
-        if self._logins is None and _has_own_authenticator(self._facility) and not _may_log_in(self._facility, granted):
-            error = IdentityError("You are in none of the groups that may log in to this facility.", ask(self._facility))
-            self._log.info("Login of %s refused, not-allowed", model["name"])
-            raise LoginRefused(403, error, "not-allowed")
+        self._check_allowed(self._facility, granted)
         more: dict[str, Any] = {"admin": True} if granted.admin else {}
         if told is not None:
             # the hub takes all others from the person
             more["groups"] = _beside(told, granted.groups, self._facility.groups)
         return {**model, **more}
+
+    def _check_allowed(self, facility: Facility, granted: Entitlements) -> None:
+        """Refuse who may not log in, where people are those of JupyterHub's own authenticator: the file's own has asked before."""
+        if self._logins is not None or not _has_own_authenticator(facility) or _may_log_in(facility, granted):
+            return
+        self._log.info("Login of %s refused, not-allowed", granted.user)
+        error = IdentityError("You are in none of the groups that may log in to this facility.", ask(facility))
+        raise LoginRefused(403, error, "not-allowed")
 
     def _granted(self, facility: Facility, name: str, told: Iterable[str] | None) -> Entitlements:
         """What somebody who logs in has: by the groups that the provider tells now, else by those that the hub has kept."""
