@@ -17,6 +17,7 @@
     └── PlatformError             the platform failed                   the administrator looks
         ├── KubernetesError           an answer of the API server
         ├── DeadlineError             something took too long
+        ├── ProviderError             an OpenID provider does not answer as it should
         └── DaskStartError            a Dask cluster did not start
 
 Every error has a sentence (``message``) for the person who is at fault, and a ``hint`` that says what to do instead
@@ -44,6 +45,7 @@ __all__ = [
     "NotEntitledError",
     "PlatformError",
     "Problem",
+    "ProviderError",
     "RequestError",
     "UnknownChoiceError",
     "UnknownOptionError",
@@ -210,6 +212,10 @@ class KubernetesError(PlatformError):
 
 class DeadlineError(PlatformError):
     """Something did not happen within its time; the message says what was waited for."""
+
+
+class ProviderError(PlatformError):
+    """An OpenID provider is away, or its answer is not what it should be. The answer is never repeated."""
 
 
 class DaskStartError(PlatformError):

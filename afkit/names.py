@@ -33,6 +33,7 @@ __all__ = [
     "USER_ANNOTATION",
     "WANTED_ANNOTATION",
     "architecture",
+    "client_secret_variable",
     "digest",
     "is_name",
     "near",
@@ -119,6 +120,11 @@ def owner(facility: str, issuer: str, key: str) -> str:
         raise ValueError("a facility's name, an issuer's URL and a key have no NUL byte")
     hashed = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
     return base64.b32encode(hashed).decode("ascii").lower()[:_OWNER_LENGTH]
+
+
+def client_secret_variable(issuer: str) -> str:
+    """The environment variable in which a hub on Kubernetes finds an issuer's ``client.secret`` that is in a Kubernetes Secret."""
+    return f"AFKIT_CLIENT_SECRET_{issuer.upper().replace('-', '_')}"
 
 
 def user_namespace(facility: str, owner: str) -> str:

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from afkit.hub.authenticator import AfkitLocalAuthenticator as AfkitLocalAuthenticator
     from afkit.hub.configuration import configure as configure
     from afkit.hub.kubernetes.spawner import AfkitKubeSpawner as AfkitKubeSpawner
+    from afkit.hub.oidc.authenticator import AfkitOIDCAuthenticator as AfkitOIDCAuthenticator
     from afkit.hub.spawners import AfkitLocalSpawner as AfkitLocalSpawner
 
-__all__ = ["AfkitKubeSpawner", "AfkitLocalAuthenticator", "AfkitLocalSpawner", "configure"]
+__all__ = ["AfkitKubeSpawner", "AfkitLocalAuthenticator", "AfkitLocalSpawner", "AfkitOIDCAuthenticator", "configure"]
 
 _HOMES = {
     "AfkitKubeSpawner": "afkit.hub.kubernetes.spawner",
     "AfkitLocalAuthenticator": "afkit.hub.authenticator",
     "AfkitLocalSpawner": "afkit.hub.spawners",
+    "AfkitOIDCAuthenticator": "afkit.hub.oidc.authenticator",
     "configure": "afkit.hub.configuration",
 }
 

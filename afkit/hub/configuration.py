@@ -14,12 +14,15 @@ from afkit.errors import PlatformError
 from afkit.facility.load import load_facility
 from afkit.facility.model import Facility
 from afkit.facility.traits import Traits
+from afkit.hub.known import hubs_issuers
 from afkit.hub.wiring import install
 
 __all__ = ["configure"]
 
 _STOCK: Final = ("kubespawner", "kubespawner.KubeSpawner", "kubespawner.spawner.KubeSpawner")
 """Names of KubeSpawner itself: what a chart sets before the site's own configuration is read."""
+_NOBODYS: Final = ("dummy", "jupyterhub.auth.DummyAuthenticator", "jupyterhub.authenticators.dummy.DummyAuthenticator")
+"""Names of the authenticator that lets everybody in: what a chart sets before anybody has said how people log in."""
 _TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -63,10 +66,12 @@ def _on_kubernetes(c: Any, file: Path, facility: Facility) -> None:
     c.AfkitKubeSpawner.facility_file = str(file)
     if c.JupyterHub.get("spawner_class", _STOCK[0]) in _STOCK:
         c.JupyterHub.spawner_class = "afkit.hub.AfkitKubeSpawner"
+    if hubs_issuers(facility) and c.JupyterHub.get("authenticator_class", _NOBODYS[0]) in _NOBODYS:
+        c.JupyterHub.authenticator_class = "afkit.hub.AfkitOIDCAuthenticator"
 
 
 def _check_kubernetes(facility: Facility) -> None:
-    """What a facility needs on Kubernetes, and what this version of afkit can log people in by."""
+    """What a facility needs on Kubernetes, and that people can log in."""
     if importlib.util.find_spec("kubespawner") is None:
         raise PlatformError("Servers on Kubernetes need KubeSpawner, which is not installed here.", "Install afkit[hub,kubernetes].")
     if facility.kubernetes is None or not facility.kubernetes.namespace or not facility.url:
@@ -79,12 +84,8 @@ def _check_kubernetes(facility: Facility) -> None:
             "A hub on Kubernetes has no people of its own: identity.local is for one machine.",
             "Name an issuer in identity.issuers; with dialect `hub`, whoever JupyterHub's own authenticator lets in.",
         )
-    others = sorted(name for name, issuer in issuers.items() if issuer.dialect != "hub")
-    if others:
-        raise PlatformError(
-            f"This version of afkit logs nobody in by an issuer like {others[0]!r}.",
-            "Configure an authenticator of JupyterHub for that provider, and name one issuer with dialect `hub`.",
-        )
+    if hubs_issuers(facility) and importlib.util.find_spec("oauthenticator") is None:
+        raise PlatformError("Login through providers needs OAuthenticator, which is not installed here.", "Install afkit[hub,kubernetes].")
 
 
 def _traits() -> Traits | None:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from afkit.errors import MalformedError, RequestError
+from afkit.errors import MalformedError, NotEntitledError, RequestError
 from afkit.facility.follow import FacilitySource
-from afkit.facility.model import Facility
+from afkit.facility.model import Facility, IdentityRules
 from afkit.hub import events, people, processes
 from afkit.hub.ending import Ending
+from afkit.hub.known import standing
+from afkit.hub.logins import Logins
 from afkit.hub.place import Place
 from afkit.hub.usage import Ledger, use_of
+from afkit.policy.entitle import entitle
 from afkit.policy.limits import allowance
 from afkit.policy.model import Allowance, Entitlements, Identity, Offer, Selection, Usage
 from afkit.policy.offer import offer
@@ -68,6 +72,8 @@ class Desk:
         self.tasks: list[asyncio.Task[None]] = []
         self.only_local = False
         """Whether the hub's authenticator lets in the facility's local people only."""
+        self.logins: Logins | None = None
+        """Whose login names are, where the hub logs people in through the file's providers."""
 
     @property
     def facility(self) -> Facility:
@@ -80,7 +86,7 @@ class Desk:
 
     def identity(self, user: Any) -> Identity:
         """Who one of the hub's users is. Raises `NotEntitledError` for who is nobody here."""
-        return people.identity(self.facility, user.name, lambda: [group.name for group in user.groups], only_local=self.only_local)
+        return self._identity(self.facility, user)
 
     def allowance(self, user: Any) -> Allowance:
         """A user's limits. Raises `NotEntitledError` for who is nobody here."""
@@ -135,10 +141,30 @@ class Desk:
             self.ledger.release(user.name, server)
 
     def _entitlements(self, facility: Facility, user: Any) -> Entitlements:
-        return people.entitlements(facility, user.name, lambda: [group.name for group in user.groups], only_local=self.only_local)
+        return entitle(facility, self._identity(facility, user))
+
+    def _check_login(self, user: Any) -> None:
+        """Raise `NotEntitledError` where the provider has not confirmed a login for too long: nothing new begins with it."""
+        known = self.logins.find(user.name) if self.logins is not None else None
+        if known is None:
+            return
+        worth = standing(known, self.facility.identity or IdentityRules(), time.time())
+        if worth == "over":
+            raise NotEntitledError("Your login is over.", "Log out, and log in again.")
+        if worth == "old":
+            message = "Your login cannot be confirmed now: its provider does not answer. What runs goes on."
+            raise NotEntitledError(message, "Try again in a few minutes.")
+
+    def _identity(self, facility: Facility, user: Any) -> Identity:
+        def groups() -> list[str]:
+            return [group.name for group in user.groups]
+
+        return people.identity(facility, user.name, groups, only_local=self.only_local, logins=self.logins)
 
     def _decide(self, asked: Asked, *, gate: str, running: bool, publish: bool = True) -> Granted:
         try:
+            if gate == "spawner":  # by now the hub has asked the provider again, whoever starts the server
+                self._check_login(asked.user)
             raw = asked.options if asked.options is not None else saved_options(asked.user, asked.server)
             offered = self.offer(asked.user, asked.server, running=running)
             selection = select(offered, raw, asked.server)

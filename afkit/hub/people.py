@@ -13,10 +13,14 @@ from typing import Any
 from jupyterhub import orm, roles
 from jupyterhub.utils import maybe_future
 
-from afkit.errors import NotEntitledError
+from afkit.errors import IdentityError, NotEntitledError
 from afkit.facility.model import Facility
+from afkit.hub.known import Known, hubs_issuers, identity_of
+from afkit.hub.logins import Logins
+from afkit.hub.refusal import LoginRefused
 from afkit.policy.entitle import entitle, hub_identity, local_identity
 from afkit.policy.model import Entitlements, Identity
+from afkit.policy.text import ask
 
 __all__ = ["Mirror", "claims", "entitlements", "identity", "is_local_person", "local_people"]
 
@@ -32,23 +36,37 @@ def is_local_person(facility: Facility, name: str) -> bool:
 
 
 def entitlements(
-    facility: Facility, name: str, hub_groups: Callable[[], Iterable[str]] = tuple, *, only_local: bool = False
+    facility: Facility,
+    name: str,
+    hub_groups: Callable[[], Iterable[str]] = tuple,
+    *,
+    only_local: bool = False,
+    logins: Logins | None = None,
 ) -> Entitlements:
     """The facility groups of one of the hub's users.
 
     ``hub_groups`` gives their JupyterHub groups, which the database is asked for only where they count: as claim groups, where
     the facility has an issuer of dialect ``hub``.
-    ``only_local``: the hub lets in local people only; raises `NotEntitledError` for anybody else (they left, or an
-    administrator made a user of that name).
+    ``only_local``: the hub lets in local people only. ``logins``: it lets in people of the file's providers only. Raises
+    `NotEntitledError` for anybody else (they left, or an administrator made a user of that name).
     """
-    return entitle(facility, identity(facility, name, hub_groups, only_local=only_local))
+    return entitle(facility, identity(facility, name, hub_groups, only_local=only_local, logins=logins))
 
 
-def identity(facility: Facility, name: str, hub_groups: Callable[[], Iterable[str]] = tuple, *, only_local: bool = False) -> Identity:
+def identity(
+    facility: Facility,
+    name: str,
+    hub_groups: Callable[[], Iterable[str]] = tuple,
+    *,
+    only_local: bool = False,
+    logins: Logins | None = None,
+) -> Identity:
     """Who one of the hub's users is; arguments and errors are those of `entitlements`.
 
     Where people are those of JupyterHub's own authenticator (dialect ``hub``), nobody is one of the facility's own by name.
     """
+    if logins is not None:
+        return _logged_in(facility, name, logins.find(name))
     issuers = facility.identity.issuers.values() if facility.identity else ()
     if is_local_person(facility, name) and (only_local or all(issuer.dialect != "hub" for issuer in issuers)):
         return local_identity(facility, name)
@@ -58,6 +76,17 @@ def identity(facility: Facility, name: str, hub_groups: Callable[[], Iterable[st
             "An administrator can add people to identity.local of the facility file.",
         )
     return hub_identity(facility, name, hub_groups)
+
+
+def _logged_in(facility: Facility, name: str, known: Known | None) -> Identity:
+    """Somebody of a provider. Whoever the file names itself is nobody here: they have no way to log in."""
+    if known is None:
+        shown = name[:80].encode("unicode_escape").decode("ascii")
+        raise NotEntitledError(f"Nobody has logged in as {shown!r} yet.", "Their groups come with their login.")
+    if known.issuer not in hubs_issuers(facility):
+        message = f"This facility has no issuer {known.issuer!r} any more, through which you have logged in."
+        raise NotEntitledError(message, "Log in again.")
+    return identity_of(known)
 
 
 def claims(auth_state: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -74,10 +103,11 @@ class Mirror:
     Only groups that a facility file has named are touched, so an administrator's own groups stay as they are.
     """
 
-    def __init__(self, app: Any, log: logging.Logger, *, only_local: bool) -> None:
+    def __init__(self, app: Any, log: logging.Logger, *, only_local: bool, logins: Logins | None = None) -> None:
         self._app = app
         self._log = log
         self._only_local = only_local
+        self._logins = logins
         self._known: set[str] = set()
         self._facility: Facility | None = None
         self._hook: Callable[..., Any] | None = app.authenticator.post_auth_hook
@@ -94,11 +124,20 @@ class Mirror:
             granted = self._granted(self._facility, model["name"], told)
         except NotEntitledError:
             return model
+        self._check_allowed(self._facility, granted)
         more: dict[str, Any] = {"admin": True} if granted.admin else {}
         if told is not None:
             # the hub takes all others from the person
             more["groups"] = _beside(told, granted.groups, self._facility.groups)
         return {**model, **more}
+
+    def _check_allowed(self, facility: Facility, granted: Entitlements) -> None:
+        """Refuse who may not log in, where people are those of JupyterHub's own authenticator: the file's own has asked before."""
+        if self._logins is not None or not _has_own_authenticator(facility) or _may_log_in(facility, granted):
+            return
+        self._log.info("Login of %s refused, not-allowed", granted.user)
+        error = IdentityError("You are in none of the groups that may log in to this facility.", ask(facility))
+        raise LoginRefused(403, error, "not-allowed")
 
     def _granted(self, facility: Facility, name: str, told: Iterable[str] | None) -> Entitlements:
         """What somebody who logs in has: by the groups that the provider tells now, else by those that the hub has kept."""
@@ -109,7 +148,7 @@ class Mirror:
             user = orm.User.find(self._app.db, name)
             return [group.name for group in user.groups] if user else ()
 
-        return entitlements(facility, name, known, only_local=self._only_local)
+        return entitlements(facility, name, known, only_local=self._only_local, logins=self._logins)
 
     def sync(self, facility: Facility) -> None:
         """Make the database say what the facility says."""
@@ -118,7 +157,7 @@ class Mirror:
         gone = self._known - facility.groups.keys()
         self._known |= facility.groups.keys()
         groups = {name: self._group(name) for name in facility.groups}
-        for name in local_people(facility):
+        for name in local_people(facility) if self._logins is None else ():
             if self._app.authenticator.validate_username(name) and orm.User.find(db, name) is None:
                 self._log.info("The hub has a new user %s: local person of the facility", name)
                 db.add(orm.User(name=name))
@@ -142,7 +181,7 @@ class Mirror:
 
     def _sync_user(self, facility: Facility, user: Any, groups: dict[str, Any]) -> None:
         try:
-            granted = entitlements(facility, user.name, lambda: [group.name for group in user.groups], only_local=self._only_local)
+            granted = self._granted(facility, user.name, [group.name for group in user.groups])
         except NotEntitledError:
             granted = Entitlements(user.name, ())
         for name, group in groups.items():
@@ -154,10 +193,20 @@ class Mirror:
 
     def _sync_admin(self, user: Any, granted: Entitlements) -> None:
         admin = granted.admin or user.name in self._app.authenticator.admin_users
-        if user.admin != admin and (admin or self._only_local):
+        if user.admin != admin and (admin or self._only_local or self._logins is not None):
             self._log.info("%s is %s administrator of the hub", user.name, "now an" if admin else "no longer an")
             user.admin = admin
         roles.assign_default_roles(self._app.db, entity=user)
+
+
+def _has_own_authenticator(facility: Facility) -> bool:
+    """Whether people are those of JupyterHub's own authenticator, by the file (dialect ``hub``)."""
+    return any(issuer.dialect == "hub" for issuer in (facility.identity.issuers.values() if facility.identity else ()))
+
+
+def _may_log_in(facility: Facility, granted: Entitlements) -> bool:
+    allow = facility.identity.allow if facility.identity else ()
+    return not frozenset(allow).isdisjoint(granted.groups)
 
 
 def _beside(told: Iterable[str], granted: Iterable[str], ours: Container[str]) -> list[str]:

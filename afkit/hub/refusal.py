@@ -12,9 +12,9 @@ from typing import Any, Final
 from markupsafe import escape
 from tornado import web
 
-from afkit.errors import RequestError
+from afkit.errors import AfkitError, RequestError
 
-__all__ = ["HEADER", "AlreadyRunning", "Refused", "ServerFailed", "answer", "log_error", "reason_of", "status_of"]
+__all__ = ["HEADER", "AlreadyRunning", "LoginRefused", "Refused", "ServerFailed", "answer", "log_error", "reason_of", "status_of"]
 
 HEADER: Final = "X-Afkit-Reason"
 """The response header that has the reason code."""
@@ -45,6 +45,18 @@ class AlreadyRunning(web.HTTPError):
     def __init__(self, message: str | None) -> None:
         super().__init__(400, message)
         self.headers = {HEADER: "already-running"}
+
+
+class LoginRefused(web.HTTPError):
+    """A login that ended without one: 403 for who is refused, 400 for what is no login, 503 where the provider cannot say."""
+
+    def __init__(self, status: int, error: AfkitError, reason: str) -> None:
+        sentence = f"{error.message} {error.hint}".strip()
+        # tornado would take a percent sign for a place to fill in
+        super().__init__(status, sentence.replace("%", "%%"))
+        self.headers = {HEADER: reason}
+        self.jupyterhub_message = sentence
+        self.jupyterhub_html_message = str(escape(sentence))
 
 
 class ServerFailed(web.HTTPError):

@@ -113,7 +113,8 @@ def _mount(app: JupyterHub) -> None:
     desk.only_local = getattr(app.authenticator, "only_local_people", False)
     # each in its own place: in front of all, the guard of the catch-all below /api/ would take the routes that are left alone
     app.handlers[:] = [(route[0], _guarded(route[1]), *route[2:]) if _is_hubs_own(route[1]) else route for route in app.handlers]
-    mirror = Mirror(app, app.log, only_local=desk.only_local)
+    desk.logins = getattr(app.authenticator, "logins", None)
+    mirror = Mirror(app, app.log, only_local=desk.only_local, logins=desk.logins)
     mirror.sync(desk.facility)
     desk.source.on_change(mirror.sync)
     keeper = Keeper(desk, configured(app, app.spawner_class, "lifetime_interval"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from afkit.facility.model import Facility
-from afkit.names import AUDIENCE
+from afkit.names import AUDIENCE, client_secret_variable
 from afkit.pods.layout import (
     DASK_PATH,
     DASK_PORT,
@@ -30,6 +30,7 @@ __all__ = [
     "FACILITY_MAP",
     "SECRETS",
     "base_path",
+    "client_secrets",
     "dask_pod",
     "dask_registration",
     "file_items",
@@ -123,6 +124,13 @@ def hub_env(facility: Facility, layout: Layout) -> list[Object]:
     return [{"name": "AFKIT_NAMESPACES_URL", "value": namespaces_url(facility, layout)}]
 
 
+def client_secrets(facility: Facility) -> list[Object]:
+    """The secrets of the hub's clients at providers that are in a Kubernetes Secret, as variables of the hub."""
+    issuers = facility.identity.issuers.values() if facility.identity else ()
+    keys = [(each.name, each.client_secret.kubernetes) for each in issuers if each.client_secret is not None]
+    return [_secret(client_secret_variable(name), key.key, key.secret) for name, key in keys if key is not None]
+
+
 def hub_pod(facility: Facility, layout: Layout, files: Files, settings: Settings) -> Object:
     """The hub: its state on a claim, the facility's files, its own and the site's configuration."""
     keys = {"CONFIGPROXY_AUTH_TOKEN": "proxy-token", "JPY_COOKIE_SECRET": "cookie-secret", "JUPYTERHUB_CRYPT_KEY": "crypt-key"}
@@ -132,7 +140,7 @@ def hub_pod(facility: Facility, layout: Layout, files: Files, settings: Settings
         "image": settings.hub_image,
         "command": ["jupyterhub", "--config", f"{_CONFIGURATION_FOLDER}/jupyterhub_config.py"],
         "workingDir": STATE,
-        "env": [*(_secret(name, key) for name, key in keys.items()), *hub_env(facility, layout)],
+        "env": [*(_secret(name, key) for name, key in keys.items()), *client_secrets(facility), *hub_env(facility, layout)],
         "ports": [{"name": "http", "containerPort": HUB_PORT}],
         "resources": _requests("200m", "512Mi"),
         "readinessProbe": _probe(f"{base_path(facility)}hub/health", HUB_PORT),

@@ -23,7 +23,16 @@ from afkit.pods.layout import (
 )
 from afkit.pods.network import ports, sessions_peer
 from afkit.render.manifests import accounts, dask_service, facility_map, network_policies, provisioner, sessions_objects
-from afkit.render.pods import FACILITY_FOLDER, ROUTES_INTERVAL, base_path, dask_registration, hub_env, token_mount, token_volume
+from afkit.render.pods import (
+    FACILITY_FOLDER,
+    ROUTES_INTERVAL,
+    base_path,
+    client_secrets,
+    dask_registration,
+    hub_env,
+    token_mount,
+    token_volume,
+)
 from afkit.render.policies import policies
 from afkit.render.rights import Object, provisioned, rights
 from afkit.render.settings import Files, Settings
@@ -88,9 +97,14 @@ def _hub(facility: Facility, files: Files, settings: Settings) -> Object:
             "egressAllowRules": {"cloudMetadataServer": False},
         },
     }
+    if any(issuer.dialect != "hub" for issuer in (facility.identity.issuers.values() if facility.identity else ())):
+        hub["config"]["JupyterHub"]["authenticator_class"] = "afkit-oidc"
+    env = {one["name"]: one["value"] for one in hub_env(facility, Z2JH)}
+    env |= {one["name"]: {"valueFrom": one["valueFrom"]} for one in client_secrets(facility)}
+    if env:
+        hub["extraEnv"] = env
     if provisioned(facility):
         hub |= {
-            "extraEnv": {one["name"]: one["value"] for one in hub_env(facility, Z2JH)},
             "extraVolumes": [token_volume()],
             "extraVolumeMounts": [token_mount()],
         }

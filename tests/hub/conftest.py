@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.hub.harness import Hub
 from tests.support.secrets import Secrets
+
+if TYPE_CHECKING:
+    from afkit.testing import Authority, Provider
 
 MakeHub = Callable[..., Hub]
 
@@ -43,6 +48,42 @@ def make_hub(tmp_path_factory: pytest.TempPathFactory, secrets_seen: Secrets) ->
     for each in hubs:
         each.stop()
         _look_through(each, secrets_seen)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Of the providers' certificates."""
+    from afkit.testing import Authority
+
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def providers(authority: Authority, secrets_seen: Secrets) -> Iterator[dict[str, Provider]]:
+    """Three providers, by the names that the issuers of `tests.hub.oidc` have."""
+    from afkit.testing import Provider
+    from tests.hub.oidc import SECRETS
+
+    secrets_seen.add(*SECRETS.values())
+    with (
+        Provider(authority=authority, path="/", algorithm="ES256") as cms,
+        Provider(authority=authority, path="/realms/cern") as cern,
+        Provider(authority=authority) as school,
+    ):
+        yield {"cms": cms, "cern": cern, "school": school}
+
+
+@pytest.fixture(scope="module")
+def environment(authority: Authority) -> Iterator[None]:
+    """The hub trusts the providers' authority, and has its clients' secrets."""
+    from tests.hub.oidc import SECRETS
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(authority.ca))
+        patch.setenv("JUPYTERHUB_CRYPT_KEY", os.urandom(32).hex())
+        for name, secret in SECRETS.items():
+            patch.setenv(f"{name.upper()}_SECRET", secret)
+        yield
 
 
 def running(hub: Hub, secrets_seen: Secrets) -> Iterator[Hub]:

@@ -114,3 +114,14 @@ def test_whom_the_facility_makes_an_administrator_is_one_from_the_first_login_on
             "dan": (False, ["members", "physics"]),
         }
     assert "own hook: dan" in hub.printed()
+
+
+@pytest.mark.oldest
+def test_who_is_in_no_group_that_may_log_in_stays_out_of_a_hub_with_its_own_authenticator(make_hub: MakeHub) -> None:
+    hub = make_hub(facility=ISSUER.replace("allow: everyone, issuers", "allow: [members, bosses], issuers"), before=OWN).start()
+    answer = hub.browser().log_in("erin", "x")
+    assert (answer.status_code, answer.headers["x-afkit-reason"]) == (403, "not-allowed")
+    assert "none of the groups that may log in" in answer.text and "help@example.org" in answer.text
+    assert hub.api("GET", "/users/erin").status_code == 404
+    for name in ("carol", "dan", "zoe"):
+        assert hub.browser().log_in(name, "x").status_code == 302

@@ -77,9 +77,10 @@ def hub_traits() -> Iterator[str]:
     """The configurable traits that afkit adds to JupyterHub's own."""
     from afkit.hub.authenticator import AfkitLocalAuthenticator
     from afkit.hub.kubernetes.spawner import AfkitKubeSpawner
+    from afkit.hub.oidc.authenticator import AfkitOIDCAuthenticator
     from afkit.hub.spawners import AfkitLocalSpawner
 
-    for owner in (AfkitKubeSpawner, AfkitLocalSpawner, AfkitLocalAuthenticator):
+    for owner in (AfkitKubeSpawner, AfkitLocalSpawner, AfkitLocalAuthenticator, AfkitOIDCAuthenticator):
         yield f"## `{owner.__name__}`\n"
         yield f"{str(owner.__doc__).splitlines()[0]}\n"
         traits = {

@@ -85,7 +85,7 @@ def real_parts(oldest: Stage, *extra: str) -> tuple[Stage, ...]:
     images = Stage("images", pytest("tests/images", *extra), after=("platforms",), needs="tests/images")
     kube = Stage("kube", pytest("tests/kube", *extra), after=("programs",), needs="tests/kube")
     long = (suite("session", *extra), suite("hub", *extra), suite("browser", *extra), oldest, suite("lab", *extra))
-    short = (suite(name, *extra) for name in ("project", "docs", "notebooks", "contract"))
+    short = (suite(name, *extra) for name in ("project", "docs", "notebooks", "contract", "identity"))
     return (*on_clusters(*extra), *long, suite("up", *extra), images, kube, *short)
 
 

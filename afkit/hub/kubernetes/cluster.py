@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from afkit.errors import DeadlineError, KubernetesError, PlatformError
 from afkit.facility.model import Facility
+from afkit.hub.known import hubs_issuers
 from afkit.hub.kubernetes.making import Marks, is_ours
 from afkit.hub.kubernetes.notes import Notes
 from afkit.hub.kubernetes.provisioner import Namespaces
@@ -217,8 +218,13 @@ def cluster_of(app: Any, spawner: Any, facility: Facility) -> Cluster:
             "Servers on Kubernetes are not reached by JupyterHub's internal TLS here.",
             "Leave c.JupyterHub.internal_ssl off: network policies say who may connect to whom.",
         )
+    if hubs_issuers(facility) and not getattr(app.authenticator_class, "of_providers", False):
+        raise PlatformError(
+            f"The hub's authenticator is {app.authenticator_class.__name__}, and the facility file names providers that it does not know.",
+            "Leave c.JupyterHub.authenticator_class as afkit sets it (afkit-oidc), or name one issuer with dialect `hub` instead of them.",
+        )
     named = claims_named(facility)
-    if named and not configured(app, app.authenticator_class, "enable_auth_state"):
+    if named and not _keeps_claims(app):
         raise PlatformError(
             f"identity.run_as takes ids from the claim {named[0]!r}, and this hub keeps no claims of a login.",
             "Set c.Authenticator.enable_auth_state = True, and $JUPYTERHUB_CRYPT_KEY to 32 random bytes in hexadecimal.",
@@ -227,6 +233,13 @@ def cluster_of(app: Any, spawner: Any, facility: Facility) -> Cluster:
     access(file)  # says now what is missing, not at the first start
     url = configured(app, spawner, "namespaces_url") or os.environ.get("AFKIT_NAMESPACES_URL", "")
     return Cluster(facility, configured(app, spawner, "component_label"), file, url)
+
+
+def _keeps_claims(app: Any) -> bool:
+    """Whether the hub keeps what providers say: as it is configured; the file's own authenticator does wherever it has a key for that."""
+    if getattr(app.authenticator_class, "of_providers", False) and os.environ.get("JUPYTERHUB_CRYPT_KEY"):
+        return True
+    return bool(configured(app, app.authenticator_class, "enable_auth_state"))
 
 
 def _key(metadata: Mapping[str, Any]) -> Key:

@@ -7,6 +7,7 @@ looked at here. Whatever JSON they are, the outcome is a record or an `IdentityE
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from afkit.errors import IdentityError
@@ -46,11 +47,12 @@ def issuer_of(claims: object, rules: IdentityRules) -> Issuer:
     return _Readers(rules).find(_object(claims)).issuer
 
 
-def admit(facility: Facility, claims: object, issuer: str | None = None) -> Admission:
+def admit(facility: Facility, claims: object, issuer: str | None = None, known_as: Callable[[str], str | None] | None = None) -> Admission:
     """Whether the person of these claims may log in, and in which groups of the facility they are. Never raises `IdentityError`.
 
     ``issuer``: name of the issuer that has sent the claims, where that is known; else they say it themselves. ``KeyError`` for
     a name that the file does not have.
+    ``known_as``: key → the login name that this person of the issuer has had so far, and keeps, whatever the provider calls them now.
     """
     readers = kept(facility, _readers)
     try:
@@ -61,6 +63,8 @@ def admit(facility: Facility, claims: object, issuer: str | None = None) -> Admi
     login = reader.read(claims)
     if not login.readable:
         return Admission(login, refusal=login.refusal)
+    name = known_as(login.key) if known_as is not None else None
+    login = login if name is None else replace(login, name=name)
     granted = entitle(facility, Identity(login.name, login.issuer, login.key, login.groups))
     return Admission(login, granted, login.refusal or _allowed(facility, readers.allowed, granted))
 

@@ -15,7 +15,7 @@ from afkit.facility.model import Facility
 from afkit.names import AUDIENCE, FACILITY_LABEL, HUB_ISSUER, OWNER_LABEL, USER_ANNOTATION, owner, user_namespace
 from afkit.pods.layout import one_namespace
 from afkit.pods.namespace import account
-from afkit.policy.entitle import entitle, hub_identity
+from afkit.policy.entitle import entitle, from_groups, hub_identity
 from afkit.policy.model import Entitlements
 from afkit.services.dask.hub import Hub
 from afkit.services.dask.records import is_over, is_server
@@ -62,6 +62,9 @@ class Callers:
     async def entitlements(self, facility: Facility, caller: Caller) -> Entitlements:
         """The facility groups of a caller as they are now."""
         groups = await self._hub.groups_of(caller.name)
+        if _by_providers(facility):
+            # the hub has read the claims, and its groups are what followed from them
+            return from_groups(facility, caller.name, groups)
         try:
             return entitle(facility, hub_identity(facility, caller.name, lambda: groups))
         except NotEntitledError as error:
@@ -69,8 +72,20 @@ class Callers:
 
     async def _by_hub(self, facility: Facility, token: str) -> Caller:
         name = await self._hub.name_of(token)
-        digest = owner(facility.name, HUB_ISSUER, name)
+        digest = self._owner_of(facility, name) if _by_providers(facility) else owner(facility.name, HUB_ISSUER, name)
         return Caller(name, digest, one_namespace(facility) or user_namespace(facility.name, digest))
+
+    def _owner_of(self, facility: Facility, name: str) -> str:
+        """The digest of a person of a provider: their key is the hub's alone, and their pods have what follows from it.
+
+        Whoever has no pod has nothing here; they get a digest that is nobody's.
+        """
+        for pod in self._view.pods.objects.values():
+            about = pod["metadata"]
+            labels, notes = about.get("labels") or {}, about.get("annotations") or {}
+            if labels.get(FACILITY_LABEL) == facility.name and notes.get(USER_ANNOTATION) == name and labels.get(OWNER_LABEL):
+                return str(labels[OWNER_LABEL])
+        return owner(facility.name, HUB_ISSUER, name)
 
     async def _by_pod(self, facility: Facility, token: str) -> Caller:
         status = await self._review(token)
@@ -110,6 +125,11 @@ class Callers:
         while len(self._reviewed) > _MOST:
             self._reviewed.popitem(last=False)
         return status
+
+
+def _by_providers(facility: Facility) -> bool:
+    """Whether the hub logs people in through the file's providers."""
+    return any(issuer.dialect != "hub" for issuer in (facility.identity.issuers.values() if facility.identity else ()))
 
 
 def server_of(view: View, facility: Facility, caller: Caller, asked: str) -> Mapping[str, Any]:
