@@ -95,13 +95,14 @@ class Desk:
 
     def offer(self, user: Any, server: str, *, running: bool = True) -> Offer:
         """What ``user`` may choose for ``server`` now. ``running=False``: what they may choose when nothing else runs."""
-        usage = self.ledger.usage(user, without=server) if running else Usage()
         facility = self.facility
+        identity = self._identity(facility, user)
+        usage = self._usage(facility, identity, user, server) if running else Usage()
 
         def used() -> Mapping[str, int]:
             return self.ledger.accelerators(leaving_out=(user.name, server)) if running else {}
 
-        return offer(facility, self._entitlements(facility, user), self.place.inventory(facility, used), usage)
+        return offer(facility, entitle(facility, identity), self.place.inventory(facility, used), usage)
 
     def admit(self, asked: Asked) -> Selection:
         """The first gate. A granted start is counted from here on (`settle` ends that); raises `RequestError`.
@@ -142,6 +143,11 @@ class Desk:
 
     def _entitlements(self, facility: Facility, user: Any) -> Entitlements:
         return entitle(facility, self._identity(facility, user))
+
+    def _usage(self, facility: Facility, identity: Identity, user: Any, server: str) -> Usage:
+        """What counts against a person's limits beside this server: their other servers, and their Dask clusters."""
+        clusters = self.place.clusters(facility, identity)
+        return Usage((*self.ledger.usage(user, without=server).uses, *clusters.uses), clusters.clusters)
 
     def _check_login(self, user: Any) -> None:
         """Raise `NotEntitledError` where the provider has not confirmed a login for too long: nothing new begins with it."""

@@ -13,7 +13,7 @@ from afkit.facility.model import Facility
 from afkit.hub import processes
 from afkit.hub.machine import Machine, inventory
 from afkit.policy.laptop import not_applied
-from afkit.policy.model import Inventory
+from afkit.policy.model import Identity, Inventory, Usage
 
 __all__ = ["MachinePlace", "Place", "Used"]
 
@@ -26,6 +26,9 @@ class Place(Protocol):
 
     def inventory(self, facility: Facility, used: Used) -> Inventory:
         """What exists now of each pool. ``used`` tells the accelerators of each pool that the hub's own servers have."""
+
+    def clusters(self, facility: Facility, identity: Identity) -> Usage:
+        """What the Dask clusters of a person take of their limits here."""
 
     def services_url(self, app: Any, facility: Facility) -> str:
         """Address below which the facility's services are, as a server reaches them."""
@@ -46,6 +49,10 @@ class MachinePlace:
     def inventory(self, facility: Facility, used: Used) -> Inventory:
         """The pools that this machine is."""
         return inventory(facility, self.machine, used())
+
+    def clusters(self, facility: Facility, identity: Identity) -> Usage:  # noqa: ARG002  # of `Place`
+        """Nothing: here they run inside of the servers."""
+        return Usage()
 
     def services_url(self, app: Any, facility: Facility) -> str:  # noqa: ARG002  # of `Place`
         """The proxy's own address."""

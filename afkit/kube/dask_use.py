@@ -1,16 +1,17 @@
-"""What the pods of Dask clusters take of their owner's limits, as `afkit.kube.project` keeps pods. Pure."""
+"""What the pods of Dask clusters take of their owner's limits, as `afkit.kube.project` keeps pods."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from afkit.facility.model import Facility
-from afkit.kube.amounts import amounts
-from afkit.names import CLUSTER_LABEL, FACILITY_LABEL, POOL_LABEL
+from afkit.kube.project import CLAIMS, requests_of
+from afkit.kube.watch import Key, SharedWatch
+from afkit.names import CLUSTER_LABEL, FACILITY_LABEL, OWNER_LABEL, POOL_LABEL
 from afkit.policy.model import Usage, Use
 
-__all__ = ["COMPONENT", "dask_usage", "is_dask"]
+__all__ = ["COMPONENT", "DaskPods", "dask_usage", "is_dask"]
 
 COMPONENT: Final = "dask.org/component"
 _OVER: Final = frozenset(("Succeeded", "Failed"))
@@ -22,6 +23,31 @@ def is_dask(pod: Mapping[str, Any], facility: str) -> bool:
     return labels.get(FACILITY_LABEL) == facility and labels.get(COMPONENT) in ("scheduler", "worker")
 
 
+class DaskPods:
+    """The schedulers and workers of a facility by owner, as a watch tells of them: each decision looks at one person's alone."""
+
+    def __init__(self, pods: SharedWatch, facility: str) -> None:
+        self._facility = facility
+        self._by_owner: dict[str, dict[Key, Mapping[str, Any]]] = {}
+        self.close = pods.subscribe(self._note)
+
+    def of(self, owner: str) -> Collection[Mapping[str, Any]]:
+        """Those of the person with this digest."""
+        return self._by_owner.get(owner, {}).values()
+
+    def _note(self, change: str, pod: dict[str, Any]) -> None:
+        if not is_dask(pod, self._facility):
+            return
+        about = pod["metadata"]
+        owner, key = str(about["labels"].get(OWNER_LABEL, "")), (about.get("namespace", ""), about["name"])
+        theirs = self._by_owner.setdefault(owner, {})
+        theirs.pop(key, None)
+        if change != "DELETED":
+            theirs[key] = pod
+        elif not theirs:
+            del self._by_owner[owner]
+
+
 def dask_usage(facility: Facility, pods: Iterable[Mapping[str, Any]]) -> Usage:
     """What these schedulers and workers take; a cluster is counted by its scheduler."""
     uses = tuple(_use(facility, pod) for pod in pods if (pod.get("status") or {}).get("phase") not in _OVER)
@@ -29,13 +55,10 @@ def dask_usage(facility: Facility, pods: Iterable[Mapping[str, Any]]) -> Usage:
 
 
 def _use(facility: Facility, pod: Mapping[str, Any]) -> Use:
-    labels = pod["metadata"]["labels"]
-    requests: dict[str, int] = {}
-    for container in pod["spec"].get("containers") or ():
-        for resource, amount in amounts((container.get("resources") or {}).get("requests")).items():
-            requests[resource] = requests.get(resource, 0) + amount
+    labels, requests = pod["metadata"]["labels"], requests_of(pod)
     pool = facility.pools.get(str(labels.get(POOL_LABEL, "")))
-    unit = pool.accelerator.resource if pool is not None and pool.accelerator is not None else None
-    kind: Any = labels[COMPONENT]
+    unit = pool.accelerator if pool is not None else None
+    units = requests.get(unit.resource or CLAIMS, 0) if unit is not None else 0
     name, where = str(labels.get(CLUSTER_LABEL, "")), pool.name if pool is not None else ""
-    return Use(kind, name, requests.get("cpu", 0), requests.get("memory", 0), where, requests.get(unit, 0) if unit else 0)
+    kind: Any = labels[COMPONENT]
+    return Use(kind, name, requests.get("cpu", 0), requests.get("memory", 0), where, units)

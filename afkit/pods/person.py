@@ -49,10 +49,7 @@ def person_of(facility: Facility, identity: Identity, entitlements: Entitlements
 
     Raises `NotEntitledError` where a claim is missing or is no id, and where the provider gave no key: ids are never guessed.
     """
-    issuer = _issuer(facility, identity)
-    key = identity.key or (identity.name if issuer in (LOCAL_ISSUER, HUB_ISSUER) else "")
-    if not key or "\0" in key:
-        raise NotEntitledError("Your login has no key that tells you apart from others for ever.", _NO_CLAIM)
+    issuer, key = _key_of(facility, identity)
     digest = owner(facility.name, issuer, key)
     try:
         ids = ids_of(run_as_of(facility.identity, identity.issuer), claims or {})
@@ -73,6 +70,11 @@ def person_of(facility: Facility, identity: Identity, entitlements: Entitlements
     )
 
 
+def owner_of(facility: Facility, identity: Identity) -> str:
+    """The owner's digest of a person. Raises `NotEntitledError` where the provider gave no key."""
+    return owner(facility.name, *_key_of(facility, identity))
+
+
 def namespace_of(facility: Facility, digest: str) -> str:
     """The namespace of the Pods of the person with this owner's digest."""
     kubernetes = facility.kubernetes
@@ -90,6 +92,15 @@ def claims_named(facility: Facility) -> tuple[str, ...]:
     sources = [source for one in given for source in (one.uid, one.gid, one.groups)]
     sources += [one.fs_group for one in given if one.fs_group != "none"]
     return tuple(dict.fromkeys(source for source in sources if isinstance(source, str)))
+
+
+def _key_of(facility: Facility, identity: Identity) -> tuple[str, str]:
+    """Issuer and key of a person. Raises `NotEntitledError` where the provider gave none."""
+    issuer = _issuer(facility, identity)
+    key = identity.key or (identity.name if issuer in (LOCAL_ISSUER, HUB_ISSUER) else "")
+    if not key or "\0" in key:
+        raise NotEntitledError("Your login has no key that tells you apart from others for ever.", _NO_CLAIM)
+    return issuer, key
 
 
 def _issuer(facility: Facility, identity: Identity) -> str:

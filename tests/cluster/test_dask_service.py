@@ -109,6 +109,24 @@ def test_at_once_no_more_are_granted_than_the_limits_leave(mine: Clusters) -> No
     until(lambda: mine.names() == {"mine"}, 10, "it counts no more")
 
 
+def test_the_hub_counts_clusters_too(hub: HubInPod, mine: Clusters) -> None:
+    """Four CPU are ada's limit: her server, two schedulers and these workers leave less than a further server asks for."""
+    assert mine.scale("mine", 0).status_code == 200
+    large = {"name": "default", "low": 4, "high": 4, "cores": 920, "memory": 400 << 20}
+    assert mine.make("large", groups=[large]).status_code == 201
+    try:
+        # whether there is room for them on a node does not matter
+        until(lambda: len(mine.pods("large", "worker")) == 4 and not mine.pods("mine", "worker"), 60, "all pods exist")
+        answer = hub.start("ada", {"profile": "plain"}, "second")
+        assert answer.headers.get("X-Afkit-Reason") == "limit-exceeded", answer.text
+        assert "This asks for 100m CPU, and your limits leave 20m of 4" in answer.json()["message"], answer.text
+    finally:
+        assert mine.delete("large").status_code == 202
+    until(lambda: not mine.pods("large"), 60, "its pods are gone")
+    assert mine.scale("mine", 1).status_code == 200
+    mine.until("mine", running)
+
+
 def test_a_worker_of_another_version_is_kept_out_and_goes_when_told(mine: Clusters) -> None:
     client = {"name": "afkit-nobody", "versions": {"dask": "1.0"}}
     assert mine.make("other", client=client).status_code == 201

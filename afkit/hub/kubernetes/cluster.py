@@ -20,14 +20,15 @@ from afkit.hub.place import Used
 from afkit.hub.settings import configured
 from afkit.kube.client import Kubernetes
 from afkit.kube.config import access
+from afkit.kube.dask_use import DaskPods, dask_usage
 from afkit.kube.deadline import Deadline
 from afkit.kube.inventory import Stock
 from afkit.kube.project import events_of, node, pods_of
 from afkit.kube.watch import Key, SharedWatch
 from afkit.names import FACILITY_LABEL, OWNER_LABEL, user_namespace
-from afkit.pods.layout import namespaces_url, one_namespace, section
-from afkit.pods.person import claims_named
-from afkit.policy.model import Inventory
+from afkit.pods.layout import namespaces_url, one_namespace, runs_dask, section
+from afkit.pods.person import claims_named, owner_of
+from afkit.policy.model import Identity, Inventory, Usage
 
 __all__ = ["Cluster", "cluster_of"]
 
@@ -50,6 +51,7 @@ class Cluster:
     pods: SharedWatch
     nodes: SharedWatch | None
     stock: Stock
+    dask: DaskPods
 
     def __init__(self, facility: Facility, component: str, kubeconfig: str | None = None, provisioner_url: str = "") -> None:
         self._facility = facility.name
@@ -68,6 +70,12 @@ class Cluster:
     def inventory(self, facility: Facility, used: Used) -> Inventory:  # noqa: ARG002  # pods say what is used
         """What exists now of each pool, as nodes and pods say."""
         return self.stock.inventory(facility) if hasattr(self, "stock") else Inventory()
+
+    def clusters(self, facility: Facility, identity: Identity) -> Usage:
+        """What the pods of a person's Dask clusters ask for."""
+        if not hasattr(self, "dask") or not runs_dask(facility):
+            return Usage()
+        return dask_usage(facility, self.dask.of(owner_of(facility, identity)))
 
     def services_url(self, app: Any, facility: Facility) -> str:  # noqa: ARG002  # of `Place`
         """Below the facility's public address."""
@@ -95,6 +103,7 @@ class Cluster:
         self.pods.subscribe(lambda _, pod: self._tell(_key(pod["metadata"])))
         self.events.subscribe(self._event)
         self.stock = Stock(self.pods, self.nodes)
+        self.dask = DaskPods(self.pods, self._facility)
         for watch in (self.pods, self.events, self.nodes):
             if watch is not None:
                 await watch.start()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from afkit.kube.dask_use import dask_usage, is_dask
+from collections.abc import Callable
+from typing import Any, cast
+
+from afkit.kube.dask_use import DaskPods, dask_usage, is_dask
 from afkit.kube.project import pods_of
-from afkit.names import FACILITY_LABEL
+from afkit.kube.watch import SharedWatch
+from afkit.names import FACILITY_LABEL, OWNER_LABEL
 from tests.unit.dask.asking import GI, facility, objects
 
 
@@ -23,3 +27,31 @@ def test_schedulers_and_workers_are_counted_as_they_were_granted() -> None:
     assert usage.clusters == 1
     over = [{**pod, "status": {"phase": "Succeeded"}} for pod in found]
     assert dask_usage(facility(), over).uses == ()
+
+
+def test_each_person_s_pods_are_found_by_their_owner() -> None:
+    class Watch:
+        """What a watch is to those who listen."""
+
+        def subscribe(self, callback: Callable[[str, dict[str, Any]], None]) -> Callable[[], None]:
+            self.tell = callback
+            return lambda: None
+
+    watch = Watch()
+    pods = DaskPods(cast(SharedWatch, watch), "dasky")
+
+    def pod(name: str, owner: str, component: str = "worker", version: int = 1) -> dict[str, Any]:
+        labels = {FACILITY_LABEL: "dasky", OWNER_LABEL: owner, "dask.org/component": component}
+        return {"metadata": {"namespace": owner, "name": name, "labels": labels}, "version": version}
+
+    watch.tell("ADDED", pod("a", "ada"))
+    watch.tell("ADDED", pod("b", "ada"))
+    watch.tell("ADDED", pod("c", "grace"))
+    watch.tell("ADDED", pod("notebook", "ada", ""))
+    watch.tell("MODIFIED", pod("a", "ada", version=2))
+    assert {(one["metadata"]["name"], one["version"]) for one in pods.of("ada")} == {("a", 2), ("b", 1)}
+    watch.tell("DELETED", pod("c", "grace"))
+    assert not pods.of("grace")
+    assert not pods.of("nobody")
+    watch.tell("DELETED", pod("a", "ada"))
+    assert [one["metadata"]["name"] for one in pods.of("ada")] == ["b"]
