@@ -198,7 +198,7 @@ async def test_a_redirect_is_not_followed_wherever_it_leads(provider: Provider, 
         # it would do: it says that it is the issuer, and has its keys
         other.describe, other.signers = {"issuer": provider.issuer}, provider.signers
         provider.faults["discovery"] = Fault(302, location=f"{other.address}/.well-known/openid-configuration")
-        with pytest.raises(ProviderError, match="leads to another address"):
+        with pytest.raises(ProviderError):
             await trusting(provider).login(token, time.time(), nonce="no")
         provider.faults = {"jwks": Fault(307, location=f"{other.address}/jwks")}
         with pytest.raises(ProviderError):
