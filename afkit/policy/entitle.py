@@ -7,6 +7,8 @@ A person is in a group when any entry of it matches: their login name, a canonic
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final
 
 from afkit.facility.model import Facility
 from afkit.names import EVERYONE
@@ -17,6 +19,9 @@ from afkit.policy.text import quoted
 __all__ = ["entitle", "from_groups", "hub_identity", "local_identity"]
 
 
+_NOTHING: Final[tuple[Ignored, ...]] = ()
+
+
 def entitle(facility: Facility, identity: Identity) -> Entitlements:
     """The facility's groups of a person, in the order of the file (``everyone`` first), and what counted for nothing."""
     members = kept(facility, _Members)
@@ -25,23 +30,25 @@ def entitle(facility: Facility, identity: Identity) -> Entitlements:
     found.update(everybody or ())
     unused = []
     for claim in identity.claim_groups:
-        groups = members.of_source.get(claim)
-        if groups is not None:
-            found.update(groups)
+        led = members.of_source.get(claim)
+        if led is not None:
+            found.update(led)
         elif everybody is None:
             unused.append(claim)
-    ignored = _unused(unused) if unused else ()
+    ignored = _unused(unused) if unused else _NOTHING
     if identity.groups:
         found |= facility.groups.keys() & identity.groups
         ignored += _unknown_groups(facility, frozenset(identity.groups))
-    return _entitlements(facility, identity.name, tuple(sorted(found, key=members.places.__getitem__)), ignored)
+    groups = sorted(found, key=members.places.__getitem__) if len(found) > 1 else found
+    return Entitlements(identity.name, (EVERYONE, *groups), not members.admins.isdisjoint(found), ignored)
 
 
 def from_groups(facility: Facility, user: str, names: Iterable[str]) -> Entitlements:
     """The entitlements of a person whose facility groups are known (the hub keeps them as JupyterHub groups)."""
     named = frozenset(names)
     groups = tuple(name for name in facility.groups if name in named)
-    return _entitlements(facility, user, groups, _unknown_groups(facility, named))
+    admin = any(facility.groups[name].admin for name in groups)
+    return Entitlements(user, (EVERYONE, *groups), admin, _unknown_groups(facility, named))
 
 
 def hub_identity(facility: Facility, name: str, hub_groups: Callable[[], Iterable[str]]) -> Identity:
@@ -64,16 +71,12 @@ def local_identity(facility: Facility, name: str, groups: Iterable[str] = ()) ->
     return Identity(name=name, issuer="local", key=name, groups=(*(people or {}).get(name, ()), *groups))
 
 
-def _entitlements(facility: Facility, user: str, groups: tuple[str, ...], ignored: tuple[Ignored, ...]) -> Entitlements:
-    admin = any(facility.groups[name].admin for name in groups)
-    return Entitlements(user, (EVERYONE, *groups), admin, ignored)
-
-
 class _Members:
     """Which groups a claim group and a login name lead to, and the place of each group in the file."""
 
     def __init__(self, facility: Facility) -> None:
         self.places = {name: place for place, name in enumerate(facility.groups)}
+        self.admins = frozenset(name for name, group in facility.groups.items() if group.admin)
         self.of_source: dict[str, list[str]] = {}
         self.of_user: dict[str, list[str]] = {}
         for name, group in facility.groups.items():
@@ -85,7 +88,12 @@ class _Members:
 
 def _unused(claims: Iterable[str]) -> tuple[Ignored, ...]:
     """Claim groups without a group of the facility, in the order of the alphabet: claims have none."""
-    return tuple(Ignored(claim, f"no group of this facility has {quoted(claim)} in its 'from'") for claim in sorted(set(claims)))
+    return tuple(map(_no_group, sorted(set(claims))))
+
+
+@lru_cache(maxsize=4096)
+def _no_group(claim: str) -> Ignored:
+    return Ignored(claim, f"no group of this facility has {quoted(claim)} in its 'from'")
 
 
 def _unknown_groups(facility: Facility, named: frozenset[str]) -> tuple[Ignored, ...]:

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from afkit.facility.model import Issuer
-from afkit.policy.claims.text import Claims, entries, flaw
+from afkit.policy.claims.text import Claims, entries, flaw, ignored
 from afkit.policy.model import Ignored
 from afkit.policy.text import quoted
 
@@ -32,14 +32,14 @@ _NAMESPACE: Final = 3
 """A namespace has at least so many parts: ``urn``, NID, the delegated namespace."""
 
 
-def aarc_groups(issuer: Issuer, claims: Claims, ignored: list[Ignored]) -> list[str]:
+def aarc_groups(issuer: Issuer, claims: Claims, out: list[Ignored]) -> list[str]:
     """Groups as ``vo.example.org/team;role=manager``. Raises `IdentityError` for a claim that is no list of texts."""
     groups: list[str] = []
     values = [value for claim in CLAIMS for value in entries(claims, claim)]
     for value in dict.fromkeys(values):
         group, why = entitlement_group(value, issuer.authorities)
         if why:
-            ignored.append(Ignored(value, f"{quoted(value)} {why}"))
+            out.append(ignored(value, why))
         else:
             groups.append(group)
     return groups

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from afkit.errors import IdentityError
 from afkit.facility.model import Issuer
 from afkit.policy.claims.aarc import CLAIMS as ENTITLEMENTS, aarc_groups
 from afkit.policy.claims.institute import is_own_domain
-from afkit.policy.claims.text import Claims, checked, entries, flaw, kind, malformed, mapping
+from afkit.policy.claims.text import Claims, checked, entries, flaw, ignored, kind, malformed, mapping
 from afkit.policy.model import Ignored
 from afkit.policy.text import quoted
 
@@ -28,6 +29,7 @@ _VERSION: Final = re.compile(r"([0-9]+)\.[0-9]+", re.ASCII)
 _MAJOR: Final = "1"
 _CAPABILITY: Final = ("storage.", "compute.", "wlcg.capabilityset", "host.auth")
 _AFFILIATION: Final = "affiliation:"
+_NOT_OWN: Final = "is an affiliation, which counts only where 'require' accepts the institute ('idp') and the domain is its own"
 _READ: Final[Mapping[str, tuple[str, ...]]] = {
     "wlcg": ("wlcg.groups",),
     "aarc": ENTITLEMENTS,
@@ -42,14 +44,13 @@ _UNREAD: Final = {dialect: frozenset(_GROUPS.difference(read)) for dialect, read
 """Claims in which another provider would have groups: where one is there it is said that it does not count."""
 
 
-def groups_of(issuer: Issuer, claims: Claims, ignored: list[Ignored]) -> tuple[str, ...]:
+def groups_of(issuer: Issuer, claims: Claims, out: list[Ignored]) -> tuple[str, ...]:
     """The canonical groups of a person, each once, in the order of the claims. Raises `IdentityError` for claims of a wrong type."""
     prefix = f"{issuer.name}:"
-    found = dict.fromkeys([prefix + group for group in _DIALECTS[issuer.dialect](issuer, claims, ignored)])
+    found = dict.fromkeys([prefix + group for group in _DIALECTS[issuer.dialect](issuer, claims, out)])
     unread = _UNREAD[issuer.dialect]
     if not unread.isdisjoint(claims):
-        why = f"the dialect {issuer.dialect!r} takes groups from {_READ[issuer.dialect][0]!r}"
-        ignored.extend(Ignored(claim, f"{why}, not from {claim!r}") for claim in sorted(unread.intersection(claims)))
+        out.extend(_unread(issuer.dialect, claim) for claim in sorted(unread.intersection(claims)))
     return tuple(found)
 
 
@@ -66,17 +67,22 @@ def check_version(claims: Claims) -> None:
         raise IdentityError(message, "Ask the administrators: the version is a text such as '1.0'.", reason="wrong-version")
 
 
-def _wlcg(_: Issuer, claims: Claims, ignored: list[Ignored]) -> Iterable[str]:
+@lru_cache
+def _unread(dialect: str, claim: str) -> Ignored:
+    return Ignored(claim, f"the dialect {dialect!r} takes groups from {_READ[dialect][0]!r}, not from {claim!r}")
+
+
+def _wlcg(_: Issuer, claims: Claims, out: list[Ignored]) -> Iterable[str]:
     groups = entries(claims, "wlcg.groups")
     capability = _capability(claims)
     if capability and groups:
-        why = f"the token carries the capability {quoted(capability)}, and such a token's groups count for nothing"
-        ignored.extend(Ignored(group, f"{quoted(group)}: {why}") for group in groups)
+        why = f"does not count: the token carries the capability {quoted(capability)}, so it is for machines"
+        out.extend(ignored(group, why) for group in groups)
         return ()
     good = [group for group in groups if _WLCG_GROUP.fullmatch(group)]
     if len(good) < len(groups):
         wrong = (group for group in groups if not _WLCG_GROUP.fullmatch(group))
-        ignored.extend(Ignored(group, f"{quoted(group)} is no group of the WLCG profile, such as '/cms/uscms'") for group in wrong)
+        out.extend(ignored(group, "is no group of the WLCG profile, such as '/cms/uscms'") for group in wrong)
     return good
 
 
@@ -87,43 +93,42 @@ def _capability(claims: Claims) -> str:
     return scope and next((one for one in scope.split() if one.startswith(_CAPABILITY)), "")
 
 
-def _keycloak(issuer: Issuer, claims: Claims, ignored: list[Ignored]) -> Iterable[str]:
+def _keycloak(issuer: Issuer, claims: Claims, out: list[Ignored]) -> Iterable[str]:
     clients = mapping(claims.get("resource_access"), "resource_access")
     for client in clients:
         if client != issuer.client_id:
             what = f"resource_access.{client}"
-            ignored.append(Ignored(quoted(what)[1:-1], f"{quoted(what)} has roles of another client than {issuer.client_id!r}"))
+            out.append(ignored(quoted(what)[1:-1], f"has roles of another client than {issuer.client_id!r}"))
     name = f"resource_access.{issuer.client_id}"
     roles = mapping(clients.get(issuer.client_id or ""), name).get("roles")
-    return _free((), ignored) if roles is None else _free(checked(f"{name}.roles", roles), ignored)
+    return _free((), out) if roles is None else _free(checked(f"{name}.roles", roles), out)
 
 
-def _cilogon(issuer: Issuer, claims: Claims, ignored: list[Ignored]) -> Iterable[str]:
+def _cilogon(issuer: Issuer, claims: Claims, out: list[Ignored]) -> Iterable[str]:
     groups = []
-    for group in _free(entries(claims, "isMemberOf"), ignored):
+    for group in _free(entries(claims, "isMemberOf"), out):
         if group.startswith(_AFFILIATION):
-            ignored.append(Ignored(group, f"{quoted(group)} is written as only an affiliation may be"))
+            out.append(ignored(group, "is written as only an affiliation may be"))
         else:
             groups.append(group)
-    return [*groups, *_affiliations(issuer, claims, ignored)]
+    return [*groups, *_affiliations(issuer, claims, out)]
 
 
-def _affiliations(issuer: Issuer, claims: Claims, ignored: list[Ignored]) -> Iterable[str]:
+def _affiliations(issuer: Issuer, claims: Claims, out: list[Ignored]) -> Iterable[str]:
     """``member@example.org;staff@example.org``: what the institute says of its own people, and of nobody else's."""
     found = [one for one in checked("affiliation", _long_text(claims, "affiliation").split(";")) if one]
     own = []
-    for one in _free(found, ignored):
+    for one in _free(found, out):
         word, at, domain = one.partition("@")
         if word and at and is_own_domain(issuer, claims, domain):
             own.append(_AFFILIATION + one)
         else:
-            why = "is an affiliation, which counts only where 'require' accepts the institute ('idp') and the domain is its own"
-            ignored.append(Ignored(one, f"{quoted(one)} {why}"))
+            out.append(ignored(one, _NOT_OWN))
     return own
 
 
-def _groups(_: Issuer, claims: Claims, ignored: list[Ignored]) -> Iterable[str]:
-    return _free(entries(claims, "groups"), ignored)
+def _groups(_: Issuer, claims: Claims, out: list[Ignored]) -> Iterable[str]:
+    return _free(entries(claims, "groups"), out)
 
 
 def _long_text(claims: Claims, name: str) -> str:
@@ -136,13 +141,13 @@ def _long_text(claims: Claims, name: str) -> str:
     return value
 
 
-def _free(groups: Iterable[str], ignored: list[Ignored]) -> Iterable[str]:
+def _free(groups: Iterable[str], out: list[Ignored]) -> Iterable[str]:
     """Groups that a provider names freely, without those that cannot be told from others."""
     good = []
     for group in groups:
         wrong = flaw(group)
         if wrong:
-            ignored.append(Ignored(group, f"{quoted(group)} {wrong}"))
+            out.append(ignored(group, wrong))
         else:
             good.append(group)
     return good

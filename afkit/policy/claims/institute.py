@@ -7,6 +7,7 @@ after the institute (claim ``idp``) is accepted and the domain is its own (the c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -72,6 +73,7 @@ def is_own_domain(issuer: Issuer, claims: Claims, domain: str) -> bool:
     return (len(accepted) == 1 and domain in issuer.require.get("domain", ())) or _lies_in(idp, domain)
 
 
+@lru_cache(maxsize=1024)
 def _lies_in(idp: str, domain: str) -> bool:
     """``https://idp.example.org/shibboleth`` and ``urn:mace:incommon:example.org`` lie in ``example.org``."""
     try:
@@ -94,8 +96,8 @@ def _counts(issuer: Issuer, claims: Claims, claim: str) -> bool:
 
 
 def _domain(name: object) -> str:
-    """What stands after the one ``@`` of a name; empty where there are none or several."""
-    return name.partition("@")[2] if isinstance(name, str) and name.count("@") == 1 else ""
+    """What stands after the first ``@`` of a name, with any other ``@`` in it, so that no list has it; empty where there is none."""
+    return name.partition("@")[2] if isinstance(name, str) else ""
 
 
 def _has_idp(_: Issuer, claims: Claims, wanted: tuple[str, ...]) -> bool:

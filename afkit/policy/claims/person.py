@@ -6,6 +6,7 @@ Source: facility-file.md, ``key_claim``, ``username_claim``, ``username``. The n
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from afkit.errors import IdentityError
@@ -46,12 +47,7 @@ def name_of(issuer: Issuer, claims: Claims, key: str) -> str:
     check_name(value)
     if issuer.username == "{value}":
         return value
-    local = value.partition("@")[0]
-    if "{local}" in issuer.username:
-        check_name(local)
-    # filled once: what a person brings is never filled again
-    filling = {"value": value, "local": local}
-    name = _BLANK.sub(lambda blank: filling[blank[1]], issuer.username)
+    name = _filled(issuer.username, value)
     check_name(name)
     return name
 
@@ -71,6 +67,18 @@ def check_person(issuer: Issuer, claims: Claims) -> None:
         raise IdentityError("These are the claims of a program, not of a person.", "Log in with a browser.", reason="not-a-person")
 
 
+def _filled(template: str, value: str) -> str:
+    """The template with its blanks filled, once: what a person brings is never filled again."""
+    if "{local}" not in template:
+        return template.replace("{value}", value)
+    local = value.partition("@")[0]
+    check_name(local)
+    if "{value}" not in template:
+        return template.replace("{local}", local)
+    filling = {"value": value, "local": local}
+    return _BLANK.sub(lambda blank: filling[blank[1]], template)
+
+
 def _key_claim(issuer: Issuer, claims: Claims) -> str:
     if issuer.dialect == "hub":
         return "name" if claims.get("name") is not None else issuer.username_claim
@@ -83,6 +91,7 @@ def _name_claim(issuer: Issuer, claims: Claims) -> str:
     return _key_claim(issuer, claims) if issuer.dialect == "hub" else issuer.username_claim
 
 
+@lru_cache(maxsize=4096)
 def _flaw(name: str) -> str:
     if _GOOD.fullmatch(name) is None:
         if not name:

@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 
 from afkit.errors import IdentityError
 from afkit.facility.model import Facility, IdentityRules, Issuer
-from afkit.names import EVERYONE
 from afkit.policy.claims.dialects import check_version, groups_of
 from afkit.policy.claims.institute import check_bound, check_required, meets, needs_institute
 from afkit.policy.claims.model import Admission, Login, Refusal
@@ -67,7 +66,7 @@ def admit(facility: Facility, claims: object, issuer: str | None = None, known_a
     name = known_as(login.key) if known_as is not None else None
     login = login if name is None else replace(login, name=name)
     granted = entitle(facility, Identity(login.name, login.issuer, login.key, login.groups))
-    return Admission(login, granted, login.refusal or _allowed(facility, readers.rules, granted))
+    return Admission(login, granted, login.refusal or _allowed(facility, readers.allowed, granted))
 
 
 class _Reader:
@@ -126,6 +125,7 @@ class _Readers:
 
     def __init__(self, rules: IdentityRules) -> None:
         self.rules = rules
+        self.allowed = frozenset(rules.allow)
         self.by_name = {name: _Reader(issuer, rules) for name, issuer in rules.issuers.items()}
         self.school = next((each for each in self.by_name.values() if each.issuer.dialect == "hub"), None)
         self.by_url: dict[str, list[_Reader]] = {}
@@ -160,15 +160,15 @@ def _taking(sharing: Sequence[_Reader], claims: Claims) -> _Reader:
     return taking[0]
 
 
-def _allowed(facility: Facility, rules: IdentityRules, granted: Entitlements) -> Refusal | None:
-    if EVERYONE in rules.allow or not frozenset(rules.allow).isdisjoint(granted.groups):
+def _allowed(facility: Facility, allowed: frozenset[str], granted: Entitlements) -> Refusal | None:
+    if not allowed.isdisjoint(granted.groups):
         return None
     message = "You are in none of the groups that may log in to this facility."
     return Refusal("not-allowed", message, ask(facility))
 
 
 def _object(claims: object) -> Claims:
-    if not isinstance(claims, Mapping):
+    if type(claims) is not dict and not isinstance(claims, Mapping):
         raise IdentityError("The claims of your login are no object.", "Ask the administrators.", reason="malformed")
     return claims
 

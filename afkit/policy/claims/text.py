@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from afkit.errors import IdentityError
+from afkit.policy.model import Ignored
 from afkit.policy.text import quoted
 
-__all__ = ["MOST_BYTES", "MOST_ENTRIES", "Claims", "checked", "entries", "flaw", "kind", "malformed", "mapping", "text"]
+__all__ = ["MOST_BYTES", "MOST_ENTRIES", "Claims", "checked", "entries", "flaw", "ignored", "kind", "malformed", "mapping", "text"]
 
 Claims = Mapping[str, Any]
 MOST_ENTRIES: Final = 1000
@@ -22,6 +24,12 @@ MOST_BYTES: Final = 255
 def malformed(what: str) -> IdentityError:
     """The refusal of a claim that is not what it should be; ``what`` begins with its name."""
     return IdentityError(f"The claim {what}.", "Ask the administrators: the provider sends it in another form.", reason="malformed")
+
+
+@lru_cache(maxsize=4096)
+def ignored(value: str, why: str) -> Ignored:
+    """What a provider said and counts for nothing; kept, since it says the same at each login."""
+    return Ignored(value, f"{quoted(value)} {why}")
 
 
 def text(claims: Claims, name: str) -> str | None:
@@ -70,6 +78,7 @@ def mapping(value: object, name: str) -> Claims:
     return value
 
 
+@lru_cache(maxsize=4096)
 def flaw(group: str) -> str:
     """What is wrong with the text of a group that a provider names freely; empty: nothing.
 

@@ -157,6 +157,31 @@ def test_17_an_unverified_address_counts_nowhere(verified: Any) -> None:
     )
 
 
+def test_17_an_institute_lies_in_its_domain_and_in_no_other() -> None:
+    idps = ("https://evillab.example/x", "https://lab.example.evil.example/x", "https://[", "https:///lab.example", "lab.example/x")
+    of = issuer("cilogon", username_claim="eppn", require={"idp": idps, "domain": ("lab.example",)})
+    for idp in idps:
+        refused("unbound-name", "cilogon", of, idp=idp, eppn="ada@lab.example")
+    own = issuer("cilogon", username_claim="eppn", require={"idp": ("https://LAB.example:8443/x", "urn:x:lab.example")})
+    for idp in own.require["idp"]:
+        assert login("cilogon", own, idp=idp, eppn="ada@lab.example").refusal is None
+
+
+def test_17_where_institutes_are_listed_there_is_more_than_one_organisation() -> None:
+    of = issuer("plain", username_claim="eppn", require={"idp": ("https://idp.lab.example/x", "https://idp.other.example/x")})
+    assert login("plain", of, idp="https://idp.lab.example/x", eppn="ada@lab.example").refusal is None
+    refused("unbound-name", "plain", of, idp="https://idp.lab.example/x", eppn="ada@other.example")
+    assert login("plain", issuer(username_claim="eppn"), eppn="ada@lab.example").name == "ada@lab.example"
+
+
+def test_17_an_address_that_is_said_to_be_unverified_counts_for_no_institute_either() -> None:
+    of = issuer("cilogon", **FEDERATION | {"username_claim": "email"})
+    good = {"idp": "https://idp.lab.example/shibboleth", "email": "ada@lab.example"}
+    assert login("cilogon", of, **good).name == login("cilogon", of, **good, email_verified=True).name == "ada@lab.example"
+    for verified in (False, "false", 0):
+        refused("unbound-name", "cilogon", of, **good, email_verified=verified)
+
+
 def test_17_a_domain_is_no_pattern() -> None:
     of = issuer("cilogon", username_claim="eppn", require={"idp": ("https://idp.lab.example/x",), "domain": ("*.example", "*", "lab.*")})
     refused("require-domain", "cilogon", of, idp="https://idp.lab.example/x", eppn="ada@lab.example")

@@ -84,6 +84,7 @@ def test_why_an_entitlement_is_no_group(value: str, why: str) -> None:
         ((), f"{NS}vo", False),
         ((), f"{NS}vo#aai.example.org", False),
         (("urn:mace:egi.example:group",), f"{NS}vo", False),
+        (("urn:mace",), "urn:mace:group:vo", False),
         (("urn:mace:egi.example:sub",), "urn:mace:egi.example:sub:group:vo", True),
     ],
 )

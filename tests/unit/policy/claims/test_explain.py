@@ -217,3 +217,15 @@ def test_hostile_text_breaks_no_line_and_no_encoding(
 def test_no_secret_of_a_token_is_printed(ask: Any, tmp_path: Path) -> None:
     code, told = ask(of("iam-wlcg", access_token="eyJ0.secret.sig", at_hash="c2VjcmV0", nonce="secret"))
     assert code == 0 and "secret" not in json.dumps(told) and URL not in json.dumps(told)
+
+
+def test_claims_and_groups_lead_to_the_same(ask: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """However the groups of somebody come to be known, they are looked at in one way."""
+    _, by_claims = ask(of("iam-wlcg"))
+    assert main(["explain", FILE, "--json", "--groups", "cms:/cms,cms:/cms/uscms,cms:/cms/ml"]) == 0
+    by_groups = json.loads(capsys.readouterr().out)
+    assert main(["explain", FILE, "--json", "--groups", "members,accelerated"]) == 0
+    by_name = json.loads(capsys.readouterr().out)
+    for key in ("groups", "profiles", "limits"):
+        assert by_claims[key] == by_groups[key] == by_name[key]
+    assert by_claims["ignored"] == by_groups["ignored"]

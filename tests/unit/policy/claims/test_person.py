@@ -79,6 +79,9 @@ def test_ids_of_a_login() -> None:
     own = IdentityRules(run_as=RunAs(uid=1, gid=2), issuers={"lab": issuer(run_as=RunAs(uid=3))})
     assert login(rules=own).ids == Ids(3, 2)
     assert login().ids == Ids(1000, 100, 100, (), False)
+    for key in ("uid", "gid", "fs_group", "groups"):
+        told = login(rules=IdentityRules(run_as=RunAs(**{key: "number"})), number=4711).ids
+        assert told is not None and 4711 in (told.uid, told.gid, told.fs_gid, *told.groups), key
 
 
 @pytest.mark.parametrize("uid", [None, 0, "0", 1, 99, 65534, 65535, -1, 2**31, 1.5, True, "x", [1, 2], {}, ""])

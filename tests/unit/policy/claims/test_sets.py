@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from afkit.errors import IdentityError
 from afkit.facility.load import load_facility
+from afkit.pods.person import person_of
 from afkit.policy.claims import admit, read_login
 
 HERE = Path(__file__).parent
@@ -40,3 +42,19 @@ def test_nothing_of_one_provider_is_read_as_another_s(name: str) -> None:
             assert login.key
         else:
             assert login.refusal is not None and login.refusal.reason == "unknown-issuer" and not login.groups
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_login_has_the_ids_that_its_pods_will_have(name: str) -> None:
+    claims = json.loads((HERE / "sets" / f"{name}.json").read_text())
+    found = admit(FACILITY, claims)
+    if found.refusal is not None:
+        with pytest.raises(IdentityError) as caught:
+            found.identity()
+        assert caught.value.reason == found.refusal.reason
+        return
+    assert found.entitlements is not None and found.login.ids is not None
+    person = person_of(FACILITY, found.identity(), found.entitlements, claims)
+    ids = found.login.ids
+    assert (person.uid, person.gid, person.fs_gid, person.groups, person.root) == (ids.uid, ids.gid, ids.fs_gid, ids.groups, ids.root)
+    assert person.issuer == claims["iss"] and person.key == found.login.key
