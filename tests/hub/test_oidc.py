@@ -183,6 +183,8 @@ def test_a_mixed_up_callback(site: Site) -> None:
     # the answer to one provider's login arrives as the other's
     back = site.back(cms, "c-ada")
     refused(browser.get(back.replace("/oauth_callback/cms", "/oauth_callback/cern")), 400, "mixed-up")
+    back = changed(site.back(site.begin(browser, "cms"), "c-ada"), iss="")  # a provider that does not say who it is
+    refused(browser.get(back.replace("/oauth_callback/cms", "/oauth_callback/cern")), 400, "mixed-up")
     back = site.back(cern, "mcurie")
     refused(browser.get(changed(back, iss=site.providers["cms"].issuer)), 400, "mixed-up")
     assert browser.get("/hub/oauth_callback/nobody?code=x&state=y").status_code == 404

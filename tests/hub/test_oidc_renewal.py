@@ -96,6 +96,11 @@ def test_an_outage_ends_nothing_that_runs(site: Site) -> None:
         assert site.hub.api("GET", "/user", token=own).status_code == 200
         answer = site.hub.api("POST", "/users/kim-school/activity", token=own, json={"last_activity": "2026-01-01T00:00:00Z"})
         assert answer.status_code == 200
+    # the token is renewed, and nothing is said of the person: the new one is kept all the same
+    for _ in range(2):
+        site.providers["school"].faults = {"userinfo": Fault(500)}
+        seen = renewals(site.providers["school"])
+        until(lambda: browser.get("/hub/home").status_code == 200 and renewals(site.providers["school"]) > seen, 10, "it was asked")  # noqa: B023  # at once
     site.providers["school"].faults = {}
     until(lambda: browser.get("/hub/home").status_code == 200 and verified(site, "kim-school") > before, 20, "it is confirmed again")
     site.hub.stop_server("kim-school")

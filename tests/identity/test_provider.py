@@ -192,6 +192,26 @@ async def test_it_misbehaves_and_the_verifier_says_so(provider: Provider, secret
     await asking.login(token, time.time() + 61, nonce="no")
 
 
+async def test_a_redirect_is_not_followed_wherever_it_leads(provider: Provider, secrets_seen: Secrets) -> None:
+    token = Token(log_in(provider, secrets_seen)["id_token"])
+    with Provider() as other:
+        # it would do: it says that it is the issuer, and has its keys
+        other.describe, other.signers = {"issuer": provider.issuer}, provider.signers
+        provider.faults["discovery"] = Fault(302, location=f"{other.address}/.well-known/openid-configuration")
+        with pytest.raises(ProviderError):
+            await trusting(provider).login(token, time.time(), nonce="no")
+        provider.faults = {"jwks": Fault(307, location=f"{other.address}/jwks")}
+        with pytest.raises(ProviderError):
+            await trusting(provider).login(token, time.time(), nonce="no")
+        assert other.asked == []
+
+
+async def test_an_answer_is_read_no_further_than_it_may_be(provider: Provider) -> None:
+    provider.faults["discovery"] = FAULTS["too much"]
+    with pytest.raises(ProviderError, match="answers with more than 1048576 bytes"):
+        await HttpFetch()(f"{provider.address}/.well-known/openid-configuration")
+
+
 async def test_down_and_up_again(provider: Provider, secrets_seen: Secrets) -> None:
     token = Token(log_in(provider, secrets_seen)["id_token"])
     provider.stop()
