@@ -60,6 +60,9 @@ class AfkitCluster(Cluster):  # type: ignore[misc]  # Dask's classes have no typ
     async def _take_down(self) -> None:
         """End what `_bring_up` started, in the cluster's own loop; called once."""
 
+    async def _wait_ready(self) -> None:
+        """Wait, in the cluster's own loop, for the workers that were asked for; raises when they cannot come, or not in time."""
+
     @property
     def groups(self) -> Mapping[str, Sized]:
         """The worker groups by name."""
@@ -150,6 +153,17 @@ class AfkitCluster(Cluster):  # type: ignore[misc]  # Dask's classes have no typ
 
     # start and end
 
+    def start(self) -> None:
+        """Start and wait, from ordinary code; whatever goes wrong, and Ctrl-C, leaves nothing behind."""
+        try:
+            self.sync(self._start)
+            # while the workers come: dask collections find the cluster by its client
+            _ = self.client
+            self.sync(self._wait_ready)
+        except BaseException:
+            self.close()
+            raise
+
     async def _start(self) -> None:
         if self.status == Status.created:
             self.status = Status.starting
@@ -190,6 +204,7 @@ class AfkitCluster(Cluster):  # type: ignore[misc]  # Dask's classes have no typ
     async def _start_from_outside(self) -> None:
         try:
             await asyncio.wrap_future(self._submit(self._start()))
+            await asyncio.wrap_future(self._submit(self._wait_ready()))
         except BaseException:
             await asyncio.shield(self._close_from_outside())
             raise

@@ -128,24 +128,6 @@ class AfkitFacilityCluster(AfkitCluster):
 
     # start
 
-    def start(self) -> None:
-        """Start and wait, from ordinary code; whatever goes wrong, and Ctrl-C, leaves nothing behind."""
-        try:
-            self.sync(self._start)
-            _ = self.client
-            self.sync(self._wait_ready)
-        except BaseException:
-            self.close()
-            raise
-
-    async def _start_from_outside(self) -> None:
-        await super()._start_from_outside()
-        try:
-            await asyncio.wrap_future(self._submit(self._wait_ready()))
-        except BaseException:
-            await asyncio.shield(self._close_from_outside())
-            raise
-
     async def _bring_up(self) -> None:
         opening = self._opening
         self._take(await asyncio.wrap_future(opening.state))

@@ -44,15 +44,6 @@ class AfkitConnectedCluster(AfkitCluster):
             return dashboard.link("127.0.0.1", int(self._entry.dashboard.rpartition(":")[2]))
         return str(super().dashboard_link)
 
-    def start(self) -> None:
-        """Connect, from ordinary code."""
-        try:
-            self.sync(self._start)
-            _ = self.client
-        except BaseException:
-            self.close()
-            raise
-
     async def _bring_up(self) -> None:
         self.scheduler_comm = rpc(self._address, connection_args=self.security.get_connection_args("client"))
         try:
