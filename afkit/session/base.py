@@ -63,6 +63,9 @@ class AfkitCluster(Cluster):  # type: ignore[misc]  # Dask's classes have no typ
     async def _take_down(self) -> None:
         """End what `_bring_up` started, in the cluster's own loop; called once."""
 
+    async def _wait_ready(self) -> None:
+        """Wait, in the cluster's own loop, for the workers that were asked for; raises when they cannot come, or not in time."""
+
     @property
     def groups(self) -> Mapping[str, Sized]:
         """The worker groups by name."""

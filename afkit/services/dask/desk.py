@@ -30,7 +30,7 @@ from afkit.services.dask.decisions import End
 from afkit.services.dask.keeper import Keeper
 from afkit.services.dask.live import Live
 from afkit.services.dask.maker import Made, Maker
-from afkit.services.dask.records import record_of, server_name, usage_of
+from afkit.services.dask.records import Key, record_of, server_name, usage_of
 from afkit.services.dask.refusal import NoClusterError
 from afkit.services.dask.view import View
 
@@ -161,8 +161,8 @@ class Desk:
         there = Inventory({name: PoolState(free=_PLENTY) for name in facility.pools})
         return select(offer(facility, entitlements, there, Usage()), chosen, server_name(pod))
 
-    def _offer(self, facility: Facility, entitlements: Entitlements, caller: Caller, without: str = "") -> Offer:
-        records = [record for record in self._keeper.records() if record.uid != without or not without]
+    def _offer(self, facility: Facility, entitlements: Entitlements, caller: Caller, without: Key | None = None) -> Offer:
+        records = [record for record in self._keeper.records() if record.key != without]
         usage = usage_of(facility, self._view.pods.objects.values(), records, caller.owner)
         return offer(facility, entitlements, self._view.stock.inventory(facility), usage)
 
@@ -189,7 +189,8 @@ class Desk:
             if isinstance(error, KubernetesError):
                 raise self._failure(facility, error) from error
             raise
-        live.record = found
+        # its owner may have changed the numbers since: those count
+        live.record = found if live.record is record else replace(found, groups=live.record.groups)
         if ours:
             live.made = _made(objects)
             try:
@@ -232,7 +233,7 @@ class Desk:
             (group.name, group.pool, group.cpu, group.memory, group.gpus, said[group.name].high if group.name in said else group.high)
             for group in live.record.groups.values()
         ]
-        left = self._offer(facility, entitlements, caller, without=live.record.uid)
+        left = self._offer(facility, entitlements, caller, without=live.record.key)
         decide_numbers(left, live.record.profile, live.record.scheduler, asked)
         await self._keeper.numbers(live, {one.name: (one.low, one.high) for one in numbers})
         return self.state(live)

@@ -183,8 +183,8 @@ class Keeper:
         if end is not None:
             await self.end(live, end)
             return
-        for group in list(live.record.groups.values()):
-            await self._scale(live, group)
+        for name in live.record.groups:
+            await self._scale(live, name)
 
     def _facts(self, live: Live) -> Facts:
         scheduler = live.scheduler(self._view)
@@ -242,19 +242,24 @@ class Keeper:
         # counted at once, so that a second request does not see the room that this one takes
         before, live.record = live.record, record
         try:
-            await self._maker.annotate(record, WANTED_ANNOTATION, record.wanted_note())
+            # one after the other, and always what counts by then: the last one written is what a service begun anew goes by
+            async with live.noting:
+                await self._maker.annotate(live.record, WANTED_ANNOTATION, live.record.wanted_note())
         except AfkitError:
-            live.record = before
+            if live.record is record:
+                live.record = before
             raise
 
-    async def _scale(self, live: Live, group: Group) -> None:
-        seen = live.seen.groups.get(group.name) if live.seen is not None else None
+    async def _scale(self, live: Live, name: str) -> None:
+        # its owner may change the numbers whenever something is waited for: they are read anew each time
+        await self._sweep(live, live.record.groups[name])
+        group = live.record.groups[name]
+        seen = live.seen.groups.get(name) if live.seen is not None else None
         wanted = wanted_of(group, seen)
         if wanted != group.wanted:
-            await self._note(live, live.record.with_wanted({group.name: (group.low, group.high, wanted)}))
-            group = live.record.groups[group.name]
-        await self._sweep(live, group)
-        pods = [name for name in live.names(self._view, group.name) if name not in live.retiring]
+            await self._note(live, live.record.with_wanted({name: (group.low, group.high, wanted)}))
+            group = live.record.groups[name]
+        pods = [pod for pod in live.names(self._view, name) if pod not in live.retiring]
         await self._step(live, group, steps_of(group, pods, seen, live.seen.kept if live.seen is not None else frozenset()))
 
     async def _step(self, live: Live, group: Group, steps: Steps) -> None:

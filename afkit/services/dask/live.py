@@ -65,6 +65,7 @@ class Live:
     ends: list[float] = field(default_factory=list)
     version: int = 1
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    noting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _text: str = ""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
