@@ -56,9 +56,6 @@ class AfkitCluster(Cluster):  # type: ignore[misc]  # Dask's classes have no typ
     async def _bring_up(self) -> None:
         """Start, in the cluster's own loop."""
 
-    async def _wait_ready(self) -> None:
-        """Wait for the part of the workers that was asked for; where others have made the cluster, for none."""
-
     @abstractmethod
     async def _take_down(self) -> None:
         """End what `_bring_up` started, in the cluster's own loop; called once."""
