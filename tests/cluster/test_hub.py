@@ -154,6 +154,8 @@ def test_what_belongs_to_somebody_else_is_left_alone(hub: HubInPod) -> None:
     assert hub.start("ada").status_code == 201
 
 
+@pytest.mark.full
+@pytest.mark.slow("waits for the end of a start's time")
 def test_a_start_that_fails_says_why_and_leaves_nothing(hub: HubInPod) -> None:
     answer = hub.start("grace", {"profile": "analysis", "image": "missing"})
     assert answer.status_code in (202, 424), answer.text
