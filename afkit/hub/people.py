@@ -83,10 +83,14 @@ def _logged_in(facility: Facility, name: str, known: Known | None) -> Identity:
     if known is None:
         shown = name[:80].encode("unicode_escape").decode("ascii")
         raise NotEntitledError(f"Nobody has logged in as {shown!r} yet.", "Their groups come with their login.")
-    if known.issuer not in hubs_issuers(facility):
+    issuer = hubs_issuers(facility).get(known.issuer)
+    if issuer is None or issuer.url != known.url:
         message = f"This facility has no issuer {known.issuer!r} any more, through which you have logged in."
         raise NotEntitledError(message, "Log in again.")
-    return identity_of(known)
+    who = identity_of(known)
+    if not _may_log_in(facility, entitle(facility, who)):
+        raise NotEntitledError("You are in none of the groups that may log in to this facility.", ask(facility))
+    return who
 
 
 def claims(auth_state: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -70,5 +70,8 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _is_public_name(host: str) -> bool:
-    last = host.rpartition(".")[2]
-    return "." in host and not last.isdigit() and ":" not in host and not f".{host}".endswith(_INSIDE)
+    # with a dot at its end it is the same name
+    labels = host.removesuffix(".").split(".")
+    last = labels[-1]
+    named = last.isalpha() or last.startswith("xn--")
+    return len(labels) > 1 and named and last != "default" and not f".{'.'.join(labels)}".endswith(_INSIDE)

@@ -67,7 +67,7 @@ def ids_of(rules: RunAs, claims: Mapping[str, Any]) -> Ids:
     """
     return Ids(
         uid=_UID if rules.uid is None else _user(rules.uid, claims),
-        gid=_GID if rules.gid is None else _number("gid", rules.gid, claims),
+        gid=_GID if rules.gid is None else _group("gid", rules.gid, claims),
         fs_gid=_fs_gid(rules.fs_group, claims),
         groups=_groups(rules.groups, claims),
         root=bool(rules.root),
@@ -86,10 +86,17 @@ def _user(source: int | str, claims: Mapping[str, Any]) -> int:
     return uid
 
 
+def _group(what: str, source: int | str, claims: Mapping[str, Any]) -> int:
+    gid = _number(what, source, claims)
+    if gid == 0 and isinstance(source, str):
+        raise _refused(f"The claim {_shown(source)} of your login says group 0, and nobody is in root's group here.")
+    return gid
+
+
 def _fs_gid(source: int | str | None, claims: Mapping[str, Any]) -> int | None:
     if source is None:
         return _GID
-    return None if source == "none" else _number("fs_group", source, claims)
+    return None if source == "none" else _group("fs_group", source, claims)
 
 
 def _groups(source: tuple[int, ...] | str | None, claims: Mapping[str, Any]) -> tuple[int, ...]:
@@ -97,7 +104,10 @@ def _groups(source: tuple[int, ...] | str | None, claims: Mapping[str, Any]) -> 
         return source or ()
     value = _claim("groups", source, claims)
     values = value if isinstance(value, list | tuple) else [value]
-    return tuple(dict.fromkeys(_id("groups", source, one) for one in values))
+    found = tuple(dict.fromkeys(_id("groups", source, one) for one in values))
+    if 0 in found:
+        raise _refused(f"The claim {_shown(source)} of your login says group 0, and nobody is in root's group here.")
+    return found
 
 
 def _number(key: str, source: int | str, claims: Mapping[str, Any]) -> int:

@@ -27,7 +27,7 @@ identity:
 groups:
   members: {{from: ["cms:/cms", "cern:default-role", "school:physics"]}}
   uscms: {{from: ["cms:/cms/uscms"]}}
-  operators: {{from: ["cern:admins"], users: [zoe], admin: true}}
+  operators: {{from: ["cern:admins", "cms:/cms/operators"], users: [chief], admin: true}}
 pools: {{amd64: {{arch: amd64}}, arm64: {{arch: arm64}}}}
 images: {{scientific: {{image: "registry.example.org/scientific:1", arch: [amd64, arm64]}}}}
 sizes: {{small: {{cpu: 1, memory: 1Gi}}}}
@@ -43,7 +43,8 @@ PEOPLE: dict[str, dict[str, dict[str, Any]]] = {
         "c-tom": {**WLCG, "preferred_username": "tom", "wlcg.groups": ["/atlas", "/cms/uscms"]},
         "c-eve": {**WLCG, "preferred_username": "eve"},
         "c-lena": {**WLCG, "preferred_username": "lena", "wlcg.groups": ["/cms"]},
-        "c-zoe": {**WLCG, "preferred_username": "zoe"},
+        "c-zoe": {**WLCG, "preferred_username": "zoe", "wlcg.groups": ["/cms/operators"]},
+        "c-squatter": {**WLCG, "preferred_username": "chief", "wlcg.groups": ["/cms"]},
         "c-text": {**WLCG, "preferred_username": "text", "wlcg.groups": "/cms"},
         "c-renamed": {**WLCG, "preferred_username": "before", "wlcg.groups": ["/cms"]},
         "c-old": {"preferred_username": "old", "wlcg.groups": ["/cms"]},

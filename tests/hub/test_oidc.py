@@ -15,7 +15,7 @@ pytest.importorskip("oauthenticator", reason="oauthenticator belongs to the newe
 from afkit.testing import Authority, Client, Fault, Provider
 from tests.hub.conftest import MakeHub, running
 from tests.hub.harness import Hub
-from tests.hub.oidc import OIDC, PEOPLE, Site, file_of, refused
+from tests.hub.oidc import OIDC, PEOPLE, WLCG, Site, file_of, refused
 from tests.hub.test_compose import fails_to_start
 from tests.support.secrets import Secrets
 
@@ -200,6 +200,28 @@ def test_a_name_belongs_to_the_first_who_had_it(site: Site) -> None:
     assert site.user("Ada")["groups"] == ["members"] and sorted(site.user("ada")["groups"]) == ["members", "uscms"]
 
 
+def test_nobody_is_an_administrator_by_a_name_that_they_give_themselves(site: Site) -> None:
+    refused(site.log_in("cms", "c-squatter"), 403, "name-taken", "listed among the administrators")
+    assert site.user("chief") == {}
+
+
+def test_what_was_made_for_a_name_before_its_first_login_opens_nothing(site: Site) -> None:
+    people = site.providers["cms"].people
+    people["c-new"] = {**WLCG, "preferred_username": "new", "wlcg.groups": ["/cms"]}
+    people["c-used"] = {**WLCG, "preferred_username": "used", "wlcg.groups": ["/cms"]}
+    for name in ("new", "used"):
+        assert site.hub.api("POST", f"/users/{name}").status_code == 201
+    tokens = {name: site.hub.token_of(name) for name in ("new", "used")}
+    # a name that nobody has used is free, and the token that was made for it ends
+    assert site.log_in("cms", "c-new").status_code == 302
+    assert site.user("new")["groups"] == ["members"]
+    assert site.hub.api("GET", "/user", token=tokens["new"]).status_code == 403
+    # one that somebody has used is theirs
+    assert site.hub.api("GET", "/user", token=tokens["used"]).status_code == 200
+    refused(site.log_in("cms", "c-used"), 403, "name-taken", "belonged to somebody of this hub before")
+    assert site.user("used")["groups"] == []
+
+
 def test_the_same_subject_of_two_providers_is_two_people(site: Site) -> None:
     assert site.log_in("cms", "same").status_code == site.log_in("cern", "same").status_code == 302
     assert site.user("sam") and site.user("sam-cern")
@@ -212,7 +234,7 @@ def test_whoever_is_called_otherwise_later_keeps_the_name(site: Site) -> None:
     assert site.log_in("cms", "c-renamed", browser).status_code == 302
     assert "before" in browser.get("/hub/home").text and site.user("after") == {}
     # nobody is an operator by a name that they give themselves later
-    site.providers["cms"].people["c-renamed"]["preferred_username"] = "zoe"
+    site.providers["cms"].people["c-renamed"]["preferred_username"] = "chief"
     assert site.log_in("cms", "c-renamed").status_code == 302
     assert site.user("before")["admin"] is False
 
@@ -312,7 +334,7 @@ def test_one_provider_is_not_asked_for(make_hub: MakeHub, site: Site, environmen
         next(i for i, line in enumerate(lines) if line.startswith("groups:")),
     )
     only = "".join(lines[:first] + lines[last:]).replace('"cms:/cms", "cern:default-role", "school:physics"', '"cms:/cms"')
-    only = only.replace('from: ["cern:admins"], ', "").replace('username: "{value}", ', "")
+    only = only.replace('"cern:admins", ', "").replace('username: "{value}", ', "")
     hub = make_hub(facility=only, before=OIDC).start()
     alone = Site(hub, {"cms": site.providers["cms"]}, site.authority)
     browser = hub.browser()

@@ -12,7 +12,7 @@ from typing import Any
 from jupyterhub.auth import Authenticator
 from jupyterhub.utils import url_path_join
 from tornado import web
-from traitlets import Unicode, default
+from traitlets import Set, Unicode, default
 
 from afkit.errors import IdentityError
 from afkit.facility.model import Facility, IdentityRules, Issuer
@@ -21,12 +21,15 @@ from afkit.hub.known import hubs_issuers
 from afkit.hub.logins import Logins
 from afkit.hub.oidc.child import IssuerAuthenticator, Said
 from afkit.hub.oidc.deciding import Admitted, admitted
+from afkit.hub.oidc.firsts import check_power, take_over
 from afkit.hub.oidc.pages import BeginPage, CallbackPage, ChoicePage, refusing
 from afkit.hub.oidc.renewal import Renewals
 from afkit.oidc import Providers
 
 __all__ = ["AfkitOIDCAuthenticator"]
 
+_YEARS = 10.0**9
+"""Seconds: no token lives longer."""
 _ISSUER = "([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)"
 
 
@@ -49,12 +52,23 @@ class AfkitOIDCAuthenticator(Authenticator):
         """,
     ).tag(config=True)
 
+    known_users = Set(
+        Unicode(),
+        help="""
+        Login names of people who used this hub before it knew providers, and who are still the same.
+
+        Anybody else who comes with the name of somebody who was here before is refused. At their first login all their tokens end.
+        """,
+    ).tag(config=True)
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.providers = Providers(Path(self.keys_dir).absolute() if self.keys_dir else None)
         self._children: dict[str, IssuerAuthenticator] = {}
         self._logins: Logins | None = None
         self._renewals = Renewals(self, self.log)
+        if self.username_map:
+            self.log.warning("username_map counts for nothing here: `username` of an issuer in the facility file makes login names")
         self._chosen_auto_login = any("auto_login" in self.config.get(section, {}) for section in self.section_names())
 
     @default("any_allow_config")
@@ -120,8 +134,8 @@ class AfkitOIDCAuthenticator(Authenticator):
         return [(route, guarded(page)) for route, page in pages]
 
     def normalize_username(self, username: str) -> str:
-        """As it is: two names that differ by a letter's case may be two people."""
-        return str(self.username_map.get(username, username))
+        """As it is, and as it is bound to a person: two names that differ by a letter's case may be two people."""
+        return username
 
     def check_allowed(self, username: str, authentication: Any = None) -> bool:  # noqa: ARG002  # as above
         """Whoever the facility file lets in; where an administrator lists ``allowed_users``, of those only they."""
@@ -157,6 +171,12 @@ class AfkitOIDCAuthenticator(Authenticator):
 
         found = admitted(self._facility(), issuer, said.claims, known_as, time.time())
         found = replace(found, known=replace(found.known, renews=renews))
+        name = found.known.name
+        if name in self.blocked_users or not self.check_allowed(name):
+            raise IdentityError("You may not log in to this hub.", "Ask the administrators of the facility.", reason="not-allowed")
+        if self.logins.find(name) is None:
+            check_power(self._facility(), issuer, name, self.admin_users)
+            take_over(self.parent.db, name, self.known_users)
         self.logins.note(found.known)
         return found
 
@@ -169,6 +189,7 @@ class AfkitOIDCAuthenticator(Authenticator):
             "groups": [group for group in found.entitlements.groups if group in facility.groups],
             "auth_state": {
                 "issuer": found.known.issuer,
+                "url": found.known.url,
                 "key": found.known.key,
                 "verified": found.known.verified,
                 **{key: tokens[key] for key in ("access_token", "refresh_token", "id_token", "scope") if key in tokens},
@@ -193,4 +214,6 @@ def _is_browser(handler: Any, user: Any) -> bool:
 def _expires(tokens: Mapping[str, Any], now: float) -> float | None:
     """When the access token ends, in seconds since the epoch; ``None`` where the provider does not say."""
     life = tokens.get("expires_in")
-    return now + life if isinstance(life, int | float) and not isinstance(life, bool) else None
+    if not isinstance(life, int | float) or isinstance(life, bool) or not 0 <= life <= _YEARS:
+        return None
+    return now + life

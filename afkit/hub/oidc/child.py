@@ -12,7 +12,7 @@ from oauthenticator.oauth2 import OAuthenticator
 
 from afkit.errors import IdentityError, PlatformError, ProviderError
 from afkit.facility.model import Facility, Issuer
-from afkit.hub.oidc.deciding import merged, scopes_of, trusted_of
+from afkit.hub.oidc.deciding import anew, merged, scopes_of, trusted_of
 from afkit.hub.oidc.pending import Pending
 from afkit.hub.oidc.secret import client_secret
 from afkit.oidc import Providers, Token, Verified, Verifier
@@ -95,12 +95,14 @@ class IssuerAuthenticator(OAuthenticator):
         if "id_token" in tokens:
             login = await self._verifier.renewed(_token(tokens, "id_token"), time.time(), subject=subject)
             return await self._said(login, tokens)
-        userinfo = await self._userinfo(_token(tokens, "access_token"))
+        access = _token(tokens, "access_token")
+        userinfo = await self._userinfo(access)
+        if not userinfo:
+            raise ProviderError("The provider says nothing of a person without a new login.", _AGAIN)
         if not subject or userinfo.get("sub") != subject:
             raise IdentityError("The provider says that this is somebody else.", _AGAIN, reason="other-subject")
-        # which profile it follows stands in tokens alone
-        profile = {name: told[name] for name in ("wlcg.ver",) if name in told}
-        return Said({**profile, "iss": self.issuer.url, **userinfo}, tokens)
+        more = await self._access_claims(access) if self.issuer.dialect == "keycloak" else {}
+        return Said(anew(self.issuer, told, userinfo, more), tokens)
 
     def build_access_tokens_request_params(self, handler: Any, data: Any = None) -> dict[str, Any]:
         """OAuthenticator's own, without what says who the client is: that is added where it is sent."""

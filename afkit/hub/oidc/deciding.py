@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from afkit.errors import IdentityError
+from afkit.errors import IdentityError, ProviderError
 from afkit.facility.model import Facility, Issuer
 from afkit.hub.known import Known
 from afkit.oidc import Trusted
@@ -14,7 +14,7 @@ from afkit.oidc.rules import LONGEST
 from afkit.policy.claims import admit
 from afkit.policy.model import Entitlements
 
-__all__ = ["Admitted", "admitted", "merged", "scopes_of", "trusted_of"]
+__all__ = ["Admitted", "admitted", "anew", "merged", "scopes_of", "trusted_of"]
 
 _PERSON: Final = ("openid", "profile", "email")
 _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -25,6 +25,9 @@ _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
 _OF_ACCESS: Final[Mapping[str, tuple[str, ...]]] = {"keycloak": ("resource_access",)}
 """Claims that a dialect's providers write into access tokens alone."""
 _DAY: Final = 86_400
+_OF_LOGIN: Final = ("wlcg.ver", "acr", "amr", "auth_time", "idp", "idp_name")
+"""Claims of how somebody has logged in, which stay what they are until they do so again."""
+_GROUPS: Final = ("wlcg.groups", "groups", "entitlements", "eduperson_entitlement", "isMemberOf", "resource_access")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,19 @@ def merged(issuer: Issuer, login: Mapping[str, Any], userinfo: Mapping[str, Any]
             raise IdentityError(message, "Log in again, and tell the administrators if it stays.", reason="other-subject")
     more = {name: access[name] for name in _OF_ACCESS.get(issuer.dialect, ()) if name in access}
     return {**more, **userinfo, **login}
+
+
+def anew(issuer: Issuer, told: Mapping[str, Any], userinfo: Mapping[str, Any], access: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims of a person whom a provider has confirmed without an ID token (OpenID Connect Core 1.0, section 12.2).
+
+    How they logged in is as it was ``told``. Raises `ProviderError` where it had told groups and says nothing of such now.
+    """
+    kept = {name: told[name] for name in _OF_LOGIN if name in told}
+    said = merged(issuer, {"sub": userinfo["sub"], "iss": issuer.url}, userinfo, access)
+    silent = [name for name in _GROUPS if name in told and name not in said]
+    if silent:
+        raise ProviderError(f"The provider says nothing of {silent[0]} without a new login.", "Log in again.")
+    return {**kept, **said}
 
 
 def admitted(facility: Facility, issuer: Issuer, claims: Mapping[str, Any], known_as: Callable[[str], str | None], now: float) -> Admitted:

@@ -123,7 +123,7 @@ class CallbackPage(BaseHandler):
         with refusing():
             child = self.authenticator.child(name)
             self.pending = self._pending(name)
-            self._check_answer(child)
+            self._check_answer(child, (await child.metadata()).sends_iss)
         user = await self.login_user()
         if user is None:
             error = IdentityError("You may not log in to this facility.", "Ask the administrators.")
@@ -153,10 +153,10 @@ class CallbackPage(BaseHandler):
             raise LoginRefused(400, IdentityError("This login was begun at another provider.", "Log in again."), "mixed-up")
         return found
 
-    def _check_answer(self, child: Any) -> None:
-        """The provider is the one that was asked (RFC 9207), and has sent a code."""
+    def _check_answer(self, child: Any, sends_iss: bool) -> None:
+        """The provider is the one that was asked (RFC 9207; one that says so always names itself), and has sent a code."""
         said = self.get_argument("iss", "")
-        if said and said != child.issuer.url:
+        if (said or sends_iss) and said != child.issuer.url:
             raise LoginRefused(400, IdentityError("This answer is of another provider.", "Log in again."), "mixed-up")
         if not self.get_argument("code", ""):
             word = self.get_argument("error", "")

@@ -82,7 +82,11 @@ class Renewals:
     async def _renewed(self, user: Any, known: Known) -> Model | None:
         state = dict(await user.get_auth_state() or {})
         refresh_token = state.get("refresh_token")
-        if known.issuer not in self._hub.issuers() or not isinstance(refresh_token, str):
+        issuer = self._hub.issuers().get(known.issuer)
+        if issuer is None or (state.get("issuer"), state.get("url")) != (known.issuer, known.url) or issuer.url != known.url:
+            # of another provider, or of one that has another address now: its token is sent nowhere; nor is one that cannot be read
+            return None
+        if not isinstance(refresh_token, str):
             if known.renews:
                 self._hub.logins.note(replace(known, renews=False))
             return None
@@ -93,12 +97,16 @@ class Renewals:
         try:  # where there is no answer the token is tried again
             tokens = await child.renew(Token(refresh_token))
         except IdentityError as error:
-            return await self._ended(user, known, state, error)
+            return await self._ended(user, known, state, error) if await _is_of(user, refresh_token) else None
+        if not await _is_of(user, refresh_token):
+            return None
         state = _with(state, tokens)
         await user.save_auth_state(state)
         told = state.get("oauth_user") or {}
         try:
             said = await child.said_anew(tokens, told)
+            if not await _is_of(user, state["refresh_token"]):
+                return None
             found = self._hub.admitted(child.issuer, said, renews=True)
         except IdentityError as error:
             return await self._ended(user, known, state, error)
@@ -122,6 +130,11 @@ class Renewals:
         roles.assign_default_roles(user.db, entity=user.orm_user)
         user.db.commit()
         return {"name": known.name, "groups": [], "admin": user.admin, "auth_state": left}
+
+
+async def _is_of(user: Any, refresh_token: str) -> bool:
+    """Whether a renewal is still of the login that the hub has: the person may have logged in anew meanwhile, and that one counts."""
+    return bool((await user.get_auth_state() or {}).get("refresh_token") == refresh_token)
 
 
 def _with(state: Mapping[str, Any], tokens: Mapping[str, Any]) -> dict[str, Any]:

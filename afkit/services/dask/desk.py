@@ -192,15 +192,19 @@ class Desk:
         # its owner may have changed the numbers since: those count
         live.record = found if live.record is record else replace(found, groups=live.record.groups)
         if ours:
-            live.made = _made(objects)
-            try:
-                await self._maker.beside([*objects.beside, objects.scheduler], root)
-            except KubernetesError as error:
-                failure = self._failure(facility, error)
-                await self._keeper.end(live, End("refused", failure.message, failure.hint, failed=True))
-                raise failure from error
+            await self._make_beside(facility, live, objects, root)
         self._keeper.tend(live)
         return self.state(live)
+
+    async def _make_beside(self, facility: Facility, live: Live, objects: ClusterObjects, root: Mapping[str, Any]) -> None:
+        """What the root owns; where that is refused, the cluster ends with the cause."""
+        live.made = _made(objects)
+        try:
+            await self._maker.beside([*objects.beside, objects.scheduler], root)
+        except KubernetesError as error:
+            failure = self._failure(facility, error)
+            await self._keeper.end(live, End("refused", failure.message, failure.hint, failed=True))
+            raise failure from error
 
     def _failure(self, facility: Facility, error: KubernetesError) -> AfkitError:
         """Why the API server did not take an object of the cluster."""

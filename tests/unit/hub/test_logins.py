@@ -78,10 +78,13 @@ def test_a_login_that_the_provider_has_ended_is_over() -> None:
 def test_people_of_providers_are_nobody_else(db: Session) -> None:
     logins = Logins(db)
     logins.note(ADA)
-    made = facility(identity=IdentityRules(issuers={"cms": CMS}, local={"ada": ("admins",), "lena": ("admins",)}))
+    rules = IdentityRules(allow=("everyone",), issuers={"cms": CMS}, local={"ada": ("admins",), "lena": ("admins",)})
+    made = facility(identity=rules)
     assert identity(made, "ada", logins=logins).claim_groups == ("cms:/cms",)
     assert identity(made, "ada", logins=logins).groups == ()
-    for name, of in (("lena", made), ("nobody", made), ("ada", facility(identity=IdentityRules()))):
+    moved = facility(identity=replace(rules, issuers={"cms": replace(CMS, url="https://another.example/")}))
+    closed = facility(identity=replace(rules, allow=("admins",)))
+    for name, of in (("lena", made), ("nobody", made), ("ada", facility(identity=IdentityRules())), ("ada", moved), ("ada", closed)):
         with pytest.raises(NotEntitledError):
             identity(of, name, logins=logins)
 

@@ -203,7 +203,8 @@ async def test_06_a_description_of_another_issuer(said: object) -> None:
     "keys",
     [
         "http://cms-auth.example/jwk", "https://169.254.169.254/jwk", "https://[::1]/jwk", "https://kubernetes.default.svc/jwk", "https://hub/jwk",
-        "https://x.svc.cluster.local/k", "https://u:p@cms-auth.example/jwk", "file:///etc/passwd", "https://127.0.0.1/", "", None, 7,
+        "https://x.svc.cluster.local/k", "https://kubernetes.default.svc./k", "https://hub.ns.svc.cluster.local./k", "https://kubernetes.default/k",
+        "https://127.0.0x1/k", "https://u:p@cms-auth.example/jwk", "file:///etc/passwd", "https://127.0.0.1/", "", None, 7,
     ],
 )  # fmt: skip
 async def test_06_keys_at_an_address_inside(keys: object) -> None:

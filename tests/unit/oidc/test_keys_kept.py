@@ -183,5 +183,6 @@ def test_what_is_asked_for_when(fetched: float, tried: float, unknown: float, no
     if not may_ask(known, now) and tried <= fetched:
         assert 0 <= now - fetched < REFRESH
     assert usable(known, fetched + EXPIRE - 1) and not usable(known, fetched + EXPIRE + 1)
+    assert not usable(known, fetched - 3600), "a file that says it comes from the future is not believed for ever"
     if may_ask(known, now):
         assert may_ask(known, now, unknown_key=True)

@@ -91,6 +91,12 @@ def test_a_missing_or_reserved_id_is_a_refusal_and_never_a_default(uid: Any) -> 
     assert found.ids is None and found.name == "ada" and found.readable
 
 
+@pytest.mark.parametrize("key", ["gid", "fs_group", "groups"])
+def test_nobody_is_in_root_s_group_by_a_claim(key: str) -> None:
+    found = login(rules=IdentityRules(run_as=RunAs(**{key: "number"})), number=0)
+    assert found.refusal is not None and found.refusal.reason == "no-id" and "group 0" in found.refusal.message
+
+
 def test_an_id_that_the_file_writes_is_the_administrator_s() -> None:
     assert login(rules=IdentityRules(run_as=RunAs(uid=0, gid=0))).ids == Ids(0, 0)
     assert login(rules=IdentityRules(run_as=RunAs(uid="uid")), uid=100).ids == Ids(100)
