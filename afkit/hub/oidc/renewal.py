@@ -81,14 +81,8 @@ class Renewals:
 
     async def _renewed(self, user: Any, known: Known) -> Model | None:
         state = dict(await user.get_auth_state() or {})
-        refresh_token = state.get("refresh_token")
-        issuer = self._hub.issuers().get(known.issuer)
-        if issuer is None or (state.get("issuer"), state.get("url")) != (known.issuer, known.url) or issuer.url != known.url:
-            # of another provider, or of one that has another address now: its token is sent nowhere; nor is one that cannot be read
-            return None
-        if not isinstance(refresh_token, str):
-            if known.renews:
-                self._hub.logins.note(replace(known, renews=False))
+        refresh_token = self._token_of(known, state)
+        if refresh_token is None:
             return None
         child = self._hub.child(known.issuer)
         if _BEGUN in state:
@@ -111,6 +105,19 @@ class Renewals:
         except IdentityError as error:
             return await self._ended(user, known, state, error)
         return self._hub.model(found, {**said.tokens, "refresh_token": state["refresh_token"]}, said.claims)
+
+    def _token_of(self, known: Known, state: Mapping[str, Any]) -> str | None:
+        """The refresh token of this login. One of another provider, or of one with another address now, is sent nowhere."""
+        issuer = self._hub.issuers().get(known.issuer)
+        ours = (state.get("issuer"), state.get("url")) == (known.issuer, known.url)
+        if issuer is None or issuer.url != known.url or not ours:
+            return None
+        found = state.get("refresh_token")
+        if isinstance(found, str):
+            return found
+        if known.renews:
+            self._hub.logins.note(replace(known, renews=False))
+        return None
 
     async def _ended(self, user: Any, known: Known, state: Mapping[str, Any], error: IdentityError) -> Model:
         """The provider, or the file, lets the person in no longer: nothing of theirs counts until they log in again.
