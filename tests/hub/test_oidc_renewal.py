@@ -106,6 +106,25 @@ def test_an_outage_ends_nothing_that_runs(site: Site) -> None:
     site.hub.stop_server("kim-school")
 
 
+def test_a_provider_that_took_another_s_place_gets_no_token_and_gives_no_group(site: Site) -> None:
+    site.log_in("cms", "c-ada")
+    token, before = site.hub.token_of("ada"), verified(site, "ada")
+    cms, school = site.providers["cms"], site.providers["school"]
+    asked = renewals(cms), renewals(school)
+    text = site.hub.facility.read_text()
+    swapped = text.replace(cms.issuer, "THIRD").replace(school.issuer, cms.issuer).replace("THIRD", school.issuer)
+    site.hub.facility.write_text(swapped)
+    try:
+        begins = lambda: site.hub.browser().get("/hub/oauth_login/cms").headers["location"]  # noqa: E731
+        until(lambda: begins().startswith(school.issuer.rstrip("/")), 20, "the file counts")
+        until(lambda: time.time() > before + 2, 10, "the login is old")
+        assert site.hub.api("GET", "/user", token=token).status_code == 200
+        assert site.hub.start_server("ada", {"profile": "analysis"}).status_code == 403
+        assert (renewals(cms), renewals(school)) == asked
+    finally:
+        site.hub.facility.write_text(text)
+
+
 def aged(site: Site, name: str, seconds: float) -> None:
     """Stop the hub, and start it again with a login that was verified so long ago."""
     site.hub.stop()
