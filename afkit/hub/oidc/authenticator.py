@@ -208,7 +208,11 @@ class AfkitOIDCAuthenticator(Authenticator):
 
 def _is_browser(handler: Any, user: Any) -> bool:
     """Whether it is the person's own browser that asks: it can be sent to log in."""
-    return handler is not None and handler.get_auth_token() is None and getattr(handler, "_jupyterhub_user", None) is user
+    if handler is None or handler.get_auth_token() is not None:
+        return False
+    # JupyterHub 5 notes whose request it is only after it has asked here
+    whose = getattr(handler, "_jupyterhub_user", None) or handler.get_current_user_cookie()
+    return bool(whose is user)
 
 
 def _expires(tokens: Mapping[str, Any], now: float) -> float | None:
