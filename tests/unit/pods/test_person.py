@@ -70,8 +70,8 @@ def test_the_issuer_field_by_field_over_all() -> None:
 
 def test_ids_from_a_login() -> None:
     rules = RunAs(uid="u", gid="g", fs_group="f", groups="gs")
-    made = person(rules, claims={"u": 4711, "g": "4712", "f": 0, "gs": [7, "8", 7]})
-    assert (made.uid, made.gid, made.fs_gid, made.groups) == (4711, 4712, 0, (7, 8))
+    made = person(rules, claims={"u": 4711, "g": "4712", "f": 5, "gs": [7, "8", 7]})
+    assert (made.uid, made.gid, made.fs_gid, made.groups) == (4711, 4712, 5, (7, 8))
     assert person(RunAs(groups="gs"), claims={"gs": 9}).groups == (9,)
 
 
