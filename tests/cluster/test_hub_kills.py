@@ -90,7 +90,7 @@ def test_a_kernel_and_workers_that_are_killed_leave_no_process_in_the_pod(hub: H
     assert hub.start("ada", {"profile": "analysis"}).status_code == 201
     (pod,) = hub.pods("ada")
     with hub.kernel("ada") as kernel:
-        said = kernel.run("import afkit; cluster = afkit.cluster(workers=1, memory='512MiB', wait=1); print(cluster.why)")
+        said = kernel.run("import afkit; cluster = afkit.cluster(workers=1, memory='512MiB', wait=1, where='local'); print(cluster.why)")
         print(said)
         (worker,) = found(pod, "worker_main.py")
         worker.kill()
