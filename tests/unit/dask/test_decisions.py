@@ -149,6 +149,7 @@ HOSTILE: list[Any] = [
     1,
     {"client": [], "groups": [], "refused": 3, "kept": {}},
     {"client": {"seen": "yes", "gone_s": "later"}, "idle_s": float("nan"), "clients": -5, "results": 1e400},
+    {"results": 10**400, "idle_s": -(10**400), "client": {"seen": 1, "gone_s": 10**400}},
     {"groups": {"default": {"ready": True, "needed": "many", "idle": "abc", "present": [1, None, "a"]}}},
     {"groups": {"default": None, "x" * 10_000: {}}, "kept": [["a"]], "refused": {"a": {"message": ["x"] * 9, "hint": None}}},
 ]
