@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from jupyterhub import orm, roles
 from jupyterhub.utils import maybe_future
@@ -23,6 +23,8 @@ from afkit.policy.model import Entitlements, Identity
 from afkit.policy.text import ask
 
 __all__ = ["Mirror", "claims", "entitlements", "identity", "is_local_person", "local_people"]
+
+_NOT_ALLOWED: Final = "You are in none of the groups that may log in to this facility."
 
 
 def local_people(facility: Facility) -> tuple[str, ...]:
@@ -67,8 +69,7 @@ def identity(
     """
     if logins is not None:
         return _logged_in(facility, name, logins.find(name))
-    issuers = facility.identity.issuers.values() if facility.identity else ()
-    if is_local_person(facility, name) and (only_local or all(issuer.dialect != "hub" for issuer in issuers)):
+    if is_local_person(facility, name) and (only_local or not _has_own_authenticator(facility)):
         return local_identity(facility, name)
     if only_local:
         raise NotEntitledError(
@@ -89,7 +90,7 @@ def _logged_in(facility: Facility, name: str, known: Known | None) -> Identity:
         raise NotEntitledError(message, "Log in again.")
     who = identity_of(known)
     if not _may_log_in(facility, entitle(facility, who)):
-        raise NotEntitledError("You are in none of the groups that may log in to this facility.", ask(facility))
+        raise NotEntitledError(_NOT_ALLOWED, ask(facility))
     return who
 
 
@@ -140,8 +141,7 @@ class Mirror:
         if self._logins is not None or not _has_own_authenticator(facility) or _may_log_in(facility, granted):
             return
         self._log.info("Login of %s refused, not-allowed", granted.user)
-        error = IdentityError("You are in none of the groups that may log in to this facility.", ask(facility))
-        raise LoginRefused(403, error, "not-allowed")
+        raise LoginRefused(403, IdentityError(_NOT_ALLOWED, ask(facility)), "not-allowed")
 
     def _granted(self, facility: Facility, name: str, told: Iterable[str] | None) -> Entitlements:
         """What somebody who logs in has: by the groups that the provider tells now, else by those that the hub has kept."""
