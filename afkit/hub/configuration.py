@@ -14,8 +14,8 @@ from afkit.errors import PlatformError
 from afkit.facility.load import load_facility
 from afkit.facility.model import Facility
 from afkit.facility.traits import Traits
-from afkit.hub.known import hubs_issuers
 from afkit.hub.wiring import install
+from afkit.policy.entitle import hubs_issuers
 
 __all__ = ["configure"]
 

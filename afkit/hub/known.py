@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from afkit.facility.model import Facility, IdentityRules, Issuer
+from afkit.facility.model import IdentityRules
 from afkit.policy.model import Identity
 
-__all__ = ["Known", "Standing", "hubs_issuers", "identity_of", "standing"]
+__all__ = ["Known", "Standing", "identity_of", "standing"]
 
 
 Standing = Literal["good", "old", "over"]
@@ -46,12 +45,6 @@ def standing(known: Known, rules: IdentityRules, now: float) -> Standing:
     if age > rules.outage:
         return "over"
     return "old" if known.renews and age > rules.refresh + _SLACK else "good"
-
-
-def hubs_issuers(facility: Facility) -> Mapping[str, Issuer]:
-    """The providers through which the hub itself logs people in: all but dialect ``hub``."""
-    issuers = facility.identity.issuers if facility.identity else {}
-    return {name: issuer for name, issuer in issuers.items() if issuer.dialect != "hub"}
 
 
 def identity_of(known: Known) -> Identity:

@@ -15,10 +15,10 @@ from jupyterhub.utils import maybe_future
 
 from afkit.errors import IdentityError, NotEntitledError
 from afkit.facility.model import Facility
-from afkit.hub.known import Known, hubs_issuers, identity_of
+from afkit.hub.known import Known, identity_of
 from afkit.hub.logins import Logins
 from afkit.hub.refusal import LoginRefused
-from afkit.policy.entitle import entitle, hub_identity, local_identity
+from afkit.policy.entitle import entitle, hub_identity, hubs_issuers, local_identity
 from afkit.policy.model import Entitlements, Identity
 from afkit.policy.text import ask
 

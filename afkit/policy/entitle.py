@@ -6,17 +6,17 @@ A person is in a group when any entry of it matches: their login name, a canonic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from afkit.facility.model import Facility
+from afkit.facility.model import Facility, Issuer
 from afkit.names import EVERYONE
 from afkit.policy.keep import kept
 from afkit.policy.model import Entitlements, Identity, Ignored
 from afkit.policy.text import quoted
 
-__all__ = ["entitle", "from_groups", "hub_identity", "local_identity"]
+__all__ = ["entitle", "from_groups", "hub_identity", "hubs_issuers", "local_identity"]
 
 
 _NOTHING: Final[tuple[Ignored, ...]] = ()
@@ -99,3 +99,9 @@ def _no_group(claim: str) -> Ignored:
 def _unknown_groups(facility: Facility, named: frozenset[str]) -> tuple[Ignored, ...]:
     unknown = sorted(named - facility.groups.keys() - {EVERYONE})
     return tuple(Ignored(name, f"this facility has no group {quoted(name)}") for name in unknown)
+
+
+def hubs_issuers(facility: Facility) -> Mapping[str, Issuer]:
+    """The providers through which the hub itself logs people in: all but dialect ``hub``."""
+    issuers = facility.identity.issuers if facility.identity else {}
+    return {name: issuer for name, issuer in issuers.items() if issuer.dialect != "hub"}

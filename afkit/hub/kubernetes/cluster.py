@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from afkit.errors import DeadlineError, KubernetesError, PlatformError
 from afkit.facility.model import Facility
-from afkit.hub.known import hubs_issuers
 from afkit.hub.kubernetes.making import Marks, is_ours
 from afkit.hub.kubernetes.notes import Notes
 from afkit.hub.kubernetes.provisioner import Namespaces
@@ -28,6 +27,7 @@ from afkit.kube.watch import Key, SharedWatch
 from afkit.names import FACILITY_LABEL, OWNER_LABEL, user_namespace
 from afkit.pods.layout import namespaces_url, one_namespace, runs_dask, section
 from afkit.pods.person import claims_named, owner_of
+from afkit.policy.entitle import hubs_issuers
 from afkit.policy.model import Identity, Inventory, Usage
 
 __all__ = ["Cluster", "cluster_of"]

@@ -17,7 +17,6 @@ from traitlets import Set, Unicode, default
 from afkit.errors import IdentityError
 from afkit.facility.model import Facility, IdentityRules, Issuer
 from afkit.hub.gate_pages import guarded
-from afkit.hub.known import hubs_issuers
 from afkit.hub.logins import Logins
 from afkit.hub.oidc.child import IssuerAuthenticator, Said
 from afkit.hub.oidc.deciding import Admitted, admitted
@@ -25,6 +24,7 @@ from afkit.hub.oidc.firsts import check_power, take_over
 from afkit.hub.oidc.pages import BeginPage, CallbackPage, ChoicePage, refusing
 from afkit.hub.oidc.renewal import Renewals
 from afkit.oidc import Providers
+from afkit.policy.entitle import hubs_issuers
 
 __all__ = ["AfkitOIDCAuthenticator"]
 

@@ -15,7 +15,7 @@ from afkit.facility.model import Facility
 from afkit.names import AUDIENCE, FACILITY_LABEL, HUB_ISSUER, OWNER_LABEL, USER_ANNOTATION, owner, user_namespace
 from afkit.pods.layout import one_namespace
 from afkit.pods.namespace import account
-from afkit.policy.entitle import entitle, from_groups, hub_identity
+from afkit.policy.entitle import entitle, from_groups, hub_identity, hubs_issuers
 from afkit.policy.model import Entitlements
 from afkit.services.dask.hub import Hub
 from afkit.services.dask.records import is_over, is_server
@@ -62,7 +62,7 @@ class Callers:
     async def entitlements(self, facility: Facility, caller: Caller) -> Entitlements:
         """The facility groups of a caller as they are now."""
         groups = await self._hub.groups_of(caller.name)
-        if _by_providers(facility):
+        if hubs_issuers(facility):
             # the hub has read the claims, and its groups are what followed from them
             return from_groups(facility, caller.name, groups)
         try:
@@ -72,7 +72,7 @@ class Callers:
 
     async def _by_hub(self, facility: Facility, token: str) -> Caller:
         name = await self._hub.name_of(token)
-        digest = self._owner_of(facility, name) if _by_providers(facility) else owner(facility.name, HUB_ISSUER, name)
+        digest = self._owner_of(facility, name) if hubs_issuers(facility) else owner(facility.name, HUB_ISSUER, name)
         return Caller(name, digest, one_namespace(facility) or user_namespace(facility.name, digest))
 
     def _owner_of(self, facility: Facility, name: str) -> str:
@@ -125,11 +125,6 @@ class Callers:
         while len(self._reviewed) > _MOST:
             self._reviewed.popitem(last=False)
         return status
-
-
-def _by_providers(facility: Facility) -> bool:
-    """Whether the hub logs people in through the file's providers."""
-    return any(issuer.dialect != "hub" for issuer in (facility.identity.issuers.values() if facility.identity else ()))
 
 
 def server_of(view: View, facility: Facility, caller: Caller, asked: str) -> Mapping[str, Any]:

@@ -16,9 +16,10 @@ from traitlets.config import Config
 
 from afkit.errors import IdentityError, NotEntitledError, PlatformError
 from afkit.facility.model import IdentityRules, Issuer, Kubernetes, SecretKey, SecretSource
-from afkit.hub.known import Known, hubs_issuers, standing
+from afkit.hub.known import Known, standing
 from afkit.hub.logins import Logins
 from afkit.hub.people import identity
+from afkit.policy.entitle import hubs_issuers
 from tests.unit.policy.facilities import facility
 
 OIDC = pytest.mark.skipif(importlib.util.find_spec("oauthenticator") is None, reason="oauthenticator belongs to the newest axis")
